@@ -1,0 +1,49 @@
+//! Bounds that the probe and the daemon share, each with the reason for its size.
+
+/// Most user frames of one sample; deeper stacks keep their leaf side.
+/// Four times the usual 127: recursive parsers and JavaScript pass that every day, and the cost
+/// is only paid by stacks that are that deep.
+pub const USER_FRAMES_MAX: u32 = 512;
+/// Most kernel frames of one sample: the kernel's own default (`perf_event_max_stack`).
+pub const KERNEL_FRAMES_MAX: u32 = 127;
+/// Frames of both kinds that a record has room for.
+pub const RECORD_FRAMES_MAX: u32 = USER_FRAMES_MAX + KERNEL_FRAMES_MAX;
+/// Most user frames where the kernel has no `bpf_loop` and only frame pointers are followed.
+pub const FRAME_POINTER_FRAMES_MAX: u32 = 127;
+
+/// Distinct unwind rules of the whole host. 14 large binaries gave 1,428.
+pub const RULES_MAX: u32 = 32_768;
+/// Unwind tables loaded at once: one for each object file with code that runs.
+pub const TABLES_MAX: u32 = 8_192;
+/// Words in one element of a table. 1,024 words are one page of memory, so an element is filled by
+/// one system call and searched without another look-up.
+pub const TABLE_CHUNK_WORDS: u32 = 1_024;
+/// Bytes of text that one entry of a table's page index covers: what a 16-bit `pc_low` reaches.
+pub const TABLE_PAGE_SIZE_BYTES: u64 = 1 << 16;
+/// Halvings that find a row inside one element.
+pub const CHUNK_SEARCH_STEPS: u32 = TABLE_CHUNK_WORDS.ilog2();
+/// Halvings that find the element of a page: a page has at most 65,536 rows, one a byte.
+pub const PAGE_SEARCH_STEPS: u32 = 7;
+const _: () = assert!(
+    TABLE_PAGE_SIZE_BYTES <= (TABLE_CHUNK_WORDS as u64) << (PAGE_SEARCH_STEPS - 1),
+    "the steps must reach every element of a page"
+);
+
+/// Mappings in one node: covers nearly every process with a single look-up.
+pub const MAPPINGS_PER_NODE: u32 = 32;
+/// Halvings that find a mapping in a node.
+pub const NODE_SEARCH_STEPS: u32 = MAPPINGS_PER_NODE.ilog2() + 1;
+/// Executable mappings of one process that are followed: a root of nodes, two levels.
+pub const MAPPINGS_PER_PROCESS_MAX: u32 = MAPPINGS_PER_NODE * MAPPINGS_PER_NODE;
+/// Nodes of all processes: the kernel's default limit on processes, and room for large ones.
+pub const NODES_MAX: u32 = 65_536;
+
+/// Processes that a filter can name, children that inherit it included.
+pub const TARGETS_MAX: u32 = 65_536;
+/// Bytes of the notice ring: 40 bytes each, so about 1,600 notices between two drains.
+pub const NOTICE_RING_SIZE_BYTES: u32 = 64 * 1024;
+/// Bytes of a thread's name, the kernel's `TASK_COMM_LEN`.
+pub const COMM_SIZE_BYTES: usize = 16;
+/// Largest step from one frame to the next that the frame-pointer fallback believes: the default
+/// stack limit of a main thread.
+pub const FRAME_STEP_SIZE_BYTES_MAX: u64 = 8 << 20;

@@ -1,0 +1,51 @@
+//! What the daemon tells the probe before it is loaded.
+//!
+//! Written once by the daemon into read-only data; the verifier sees constants and removes the
+//! branches that this kernel or this run does not take.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::limits::COMM_SIZE_BYTES;
+
+/// An offset that the running kernel's BTF does not have.
+pub const OFFSET_MISSING: u32 = u32::MAX;
+
+/// Only processes in the target map are sampled, and their children join it.
+pub const FILTER_PID: u32 = 1;
+/// Only threads with this name are sampled.
+pub const FILTER_COMM: u32 = 1 << 1;
+/// Only tasks in this cgroup (version 2) or below it are sampled.
+pub const FILTER_CGROUP: u32 = 1 << 2;
+
+/// Filters, kernel features and offsets into kernel structs.
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[repr(C)]
+pub struct ProbeConfig {
+    /// [`crate::ABI_VERSION`] of the daemon.
+    pub abi_version: u32,
+    /// `FILTER_*` bits.
+    pub filters: u32,
+    /// Cgroup to sample, with `FILTER_CGROUP`.
+    pub cgroup_id: u64,
+    /// Levels between the root cgroup and `cgroup_id`.
+    pub cgroup_level: u32,
+    /// 1: the helper that finds a task's user registers exists (kernel 5.15).
+    pub has_task_pt_regs: u32,
+    /// Offset of `task_struct.mm`.
+    pub task_mm: u32,
+    /// Offset of `task_struct.stack`.
+    pub task_stack: u32,
+    /// Offset of `task_struct.tgid`.
+    pub task_tgid: u32,
+    /// Offset of `task_struct.pid`.
+    pub task_pid: u32,
+    /// Bytes from `task_struct.stack` to the user registers at the top of the kernel stack.
+    pub user_regs_offset: u32,
+    /// 1: never use tables, follow frame pointers only (`--unwind fp`).
+    pub frame_pointers_only: u32,
+    /// Thread name to sample, with `FILTER_COMM`, padded with zeros.
+    pub comm: [u8; COMM_SIZE_BYTES],
+}
+
+const _: () = assert!(size_of::<ProbeConfig>() == 64);
+const _: () = assert!(core::mem::offset_of!(ProbeConfig, comm) == 48);

@@ -1,0 +1,85 @@
+//! Sample records.
+//!
+//! A record is a [`SampleHeader`], then `user_frames` encoded frames (`mapping::decode`), innermost
+//! first, then `kernel_frames` addresses, innermost first, 8 bytes each.
+//!
+//! Written by the probe (`emit.rs`), read by the daemon (`host/ring`).
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::{codes, limits::COMM_SIZE_BYTES};
+
+codes! {
+    /// How the walk of the user stack ended.
+    Verdict: u8 {
+        /// It reached the start of the thread.
+        Complete = 0,
+        /// There is no user stack: a kernel thread. Counts as complete.
+        KernelThread = 1,
+        /// Deeper than the probe follows.
+        Depth = 2,
+        /// The program counter was in no known mapping.
+        Unmapped = 3,
+        /// The process has no mappings yet.
+        UnknownProcess = 4,
+        /// The table of the object was not loaded yet.
+        TableNotReady = 5,
+        /// No unwind information, and the frame pointer led nowhere.
+        NoUnwindInfo = 6,
+        /// The rule is one the probe cannot follow.
+        UnsupportedRule = 7,
+        /// The stack memory could not be read.
+        UnreadableStack = 8,
+        /// The caller's frame would not be further up the stack.
+        NotAscending = 9,
+        /// The user registers could not be had.
+        NoRegisters = 10,
+    }
+}
+
+codes! {
+    /// Which probe made the record.
+    SignalCode: u8 {
+        /// CPU time.
+        Cpu = 0,
+    }
+}
+
+/// At least one frame came from the frame-pointer fallback.
+pub const FLAG_FALLBACK: u8 = 1;
+/// The kernel stack was longer than the record has room for.
+pub const FLAG_KERNEL_TRUNCATED: u8 = 1 << 1;
+
+/// Start of every sample record.
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[repr(C)]
+pub struct SampleHeader {
+    /// Monotonic clock, nanoseconds.
+    pub taken_at_ns: u64,
+    /// The cgroup (version 2) of the task.
+    pub cgroup_id: u64,
+    /// Process (the kernel calls it tgid).
+    pub pid: u32,
+    /// Thread (the kernel calls it pid).
+    pub tid: u32,
+    /// CPU it was taken on.
+    pub cpu: u32,
+    /// User frames after this header.
+    pub user_frames: u16,
+    /// Kernel frames after the user frames.
+    pub kernel_frames: u16,
+    /// Code of a [`Verdict`].
+    pub verdict: u8,
+    /// `FLAG_*` bits.
+    pub flags: u8,
+    /// Code of a [`SignalCode`].
+    pub signal: u8,
+    /// Always zero.
+    pub reserved: [u8; 5],
+    /// Name of the thread, padded with zeros.
+    pub comm: [u8; COMM_SIZE_BYTES],
+}
+
+const _: () = assert!(size_of::<SampleHeader>() == 56);
+const _: () = assert!(core::mem::offset_of!(SampleHeader, verdict) == 32);
+const _: () = assert!(core::mem::offset_of!(SampleHeader, comm) == 40);

@@ -1,0 +1,5 @@
+//! An eBPF host profiler for Linux.
+//!
+//! Read the rooms in the order the data travels; `ARCHITECTURE.md` is the map.
+
+pub mod model;

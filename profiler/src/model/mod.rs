@@ -1,0 +1,35 @@
+//! The words everyone uses.
+//!
+//! Job: hold one meaning for each noun of the field, with its unit.
+//! In: nothing. Out: plain values. Nothing here touches the system, and nothing here can fail
+//! except the conversions that say so.
+//!
+//! | Word | Means |
+//! |---|---|
+//! | [`Sample`] | one weighted stack of one task |
+//! | [`Stack`] | frames, innermost first, always |
+//! | [`Frame`] | one level of a stack: identity first, names later |
+//! | [`Avma`], [`Svma`], [`FileOffset`] | address in the process, address the file was linked for, offset in the file |
+//! | [`ObjectFile`], [`BuildId`] | a file on disk that holds code, its identity |
+//! | [`Location`], [`Naming`] | function, file and line; or the [`Reason`] why there is none |
+//! | [`Profile`], [`ValueType`] | counted stacks of one window, what is counted and its unit |
+//! | [`Quality`] | how good the data is: taken, lost, complete, truncated, unnamed |
+
+mod address;
+mod frame;
+mod id;
+mod object_file;
+mod profile;
+mod quality;
+
+pub use self::{
+    address::{Avma, FileOffset, Svma},
+    frame::{Frame, FrameKind, Location, Naming, Reason},
+    id::{FrameHash, FrameId, Pid, StackHash, StackId, Tid},
+    object_file::{BuildId, BuildIdError, ObjectFile},
+    profile::{
+        FrameIndex, ObjectIndex, Profile, ProfileError, Sample, Signal, Stack, StackIndex, Task, TaskIndex,
+        ValueType, Window,
+    },
+    quality::{Loss, Quality, Truncation},
+};
