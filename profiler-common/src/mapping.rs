@@ -104,10 +104,6 @@ pub const fn encode_bare(address: u64) -> u64 {
 }
 
 /// Decodes a user frame.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the shifted value has 23 bits"
-)]
 pub const fn decode(frame: u64) -> FramePlace {
     if frame & MAPPED == 0 {
         return FramePlace::Bare { address: frame };

@@ -2,4 +2,8 @@
 //!
 //! Read the rooms in the order the data travels; `ARCHITECTURE.md` is the map.
 
+pub mod cli;
+pub mod host;
 pub mod model;
+pub mod render;
+pub mod wire;

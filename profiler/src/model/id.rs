@@ -63,7 +63,10 @@ impl StackHash {
 }
 
 /// Keeps the low half of a 128-bit hash.
-fn low_64(hash: u128) -> u64 {
-    let [_high @ .., a, b, c, d, e, f, g, h] = hash.to_be_bytes();
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the low half is what is wanted"
+)]
+const fn low_64(hash: u128) -> u64 {
+    hash as u64
 }

@@ -28,8 +28,8 @@ pub use self::{
     id::{FrameHash, FrameId, Pid, StackHash, StackId, Tid},
     object_file::{BuildId, BuildIdError, ObjectFile},
     profile::{
-        FrameIndex, ObjectIndex, Profile, ProfileError, Sample, Signal, Stack, StackIndex, Task, TaskIndex,
-        ValueType, Window,
+        FrameIndex, ObjectIndex, Profile, ProfileError, Sample, Signal, Stack, StackIndex, Task,
+        TaskIndex, ValueType, Window,
     },
     quality::{Loss, Quality, Truncation},
 };

@@ -55,7 +55,12 @@ impl TryFrom<String> for BuildId {
             .ok_or(BuildIdError)?;
         let (pairs, rest) = digits.as_chunks::<2>();
         let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
-        if rest.is_empty() { Self::new(&bytes) } else { None }.ok_or(BuildIdError)
+        if rest.is_empty() {
+            Self::new(&bytes)
+        } else {
+            None
+        }
+        .ok_or(BuildIdError)
     }
 }
 

@@ -153,14 +153,20 @@ impl Profile {
     /// The first part that does not.
     pub fn validate(&self) -> Result<(), ProfileError> {
         let stray_frame = self.frames.iter().position(|frame| {
-            frame.object.is_some_and(|object| self.object(object).is_none())
+            frame
+                .object
+                .is_some_and(|object| self.object(object).is_none())
                 || matches!(&frame.naming, super::Naming::Named(names) if names.is_empty())
         });
         if let Some(index) = stray_frame {
             return Err(ProfileError::Frame { index });
         }
-        let stray_stack = (self.stacks.iter())
-            .position(|stack| stack.frames.iter().any(|frame| self.frame(*frame).is_none()));
+        let stray_stack = (self.stacks.iter()).position(|stack| {
+            stack
+                .frames
+                .iter()
+                .any(|frame| self.frame(*frame).is_none())
+        });
         if let Some(index) = stray_stack {
             return Err(ProfileError::Stack { index });
         }

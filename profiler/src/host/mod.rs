@@ -1,0 +1,8 @@
+//! The daemon: from interrupts on every CPU to named, counted stacks.
+//!
+//! Stages in the order the data travels. No stage imports its neighbour: what travels on an arrow
+//! is a type of `model`, and `run` connects them.
+
+pub mod object;
+pub mod symbolize;
+pub mod unwind;

@@ -1,0 +1,1 @@
+//! ELF: bytes in, facts out.

@@ -1,0 +1,1 @@
+//! File offset to function, file, line and inlines.

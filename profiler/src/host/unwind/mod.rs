@@ -1,0 +1,1 @@
+//! Call frame information to rows the probe can search.

@@ -1,0 +1,1 @@
+//! Pictures and files: values in, bytes out.

@@ -1,0 +1,1 @@
+//! The model as protobuf, and back: the only home of generated code.
