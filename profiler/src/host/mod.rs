@@ -4,10 +4,16 @@
 //! is a type of `model`, and `run` connects them.
 
 pub mod aggregate;
+mod command;
+mod naming;
 pub mod object;
 pub mod probe;
 pub mod process;
 pub mod ring;
 pub mod symbolize;
 pub mod run;
+mod shutdown;
+mod table_loader;
 pub mod unwind;
+
+pub use self::shutdown::Shutdown;

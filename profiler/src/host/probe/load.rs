@@ -76,7 +76,7 @@ pub struct Probe {
     /// Mappings by process.
     pub mappings: KernelMappings,
     /// Unwind tables by slot.
-    pub tables: KernelTables,
+    tables: Option<KernelTables>,
     /// Sample records.
     pub samples: RingBuf<MapData>,
     /// Things to repair.
@@ -117,7 +117,10 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
     let mut probe = Probe {
         sampler,
         mappings: KernelMappings::new(take_map(&mut object, "MAPPINGS")?)?,
-        tables: KernelTables::new(take_map(&mut object, "TABLES")?, take_map(&mut object, "RULES")?)?,
+        tables: Some(KernelTables::new(
+            take_map(&mut object, "TABLES")?,
+            take_map(&mut object, "RULES")?,
+        )?),
         samples: typed_map(&mut object, "SAMPLES")?,
         notices: typed_map(&mut object, "NOTICES")?,
         targets: typed_map(&mut object, "TARGETS")?,
@@ -228,6 +231,14 @@ impl Probe {
     pub fn remove_target(&mut self, pid: Pid) {
         // Most processes are in no filter; that is not worth a word.
         _ = self.targets.remove(&pid.0);
+    }
+
+    /// Hands out the tables, once: they are filled on threads of their own.
+    ///
+    /// # Errors
+    /// When they were handed out before.
+    pub fn take_tables(&mut self) -> Result<KernelTables, ProbeError> {
+        self.tables.take().ok_or(ProbeError::Missing { name: "TABLES" })
     }
 
     /// Whether user stacks are followed with tables.

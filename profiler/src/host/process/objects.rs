@@ -36,9 +36,13 @@ struct FileKey {
     changed_at: (i64, i64),
 }
 
+/// Reads the build id of an object file; handed in, so that this stage knows no file formats.
+pub type ReadBuildId = fn(&File) -> Option<BuildId>;
+
 /// Every object file of this run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Objects {
+    read_build_id: ReadBuildId,
     objects: Vec<Object>,
     by_build_id: HashMap<BuildId, ObjectId>,
     by_file: HashMap<FileKey, ObjectId>,
@@ -46,15 +50,26 @@ pub struct Objects {
 }
 
 impl Objects {
+    /// No objects yet.
+    pub fn new(read_build_id: ReadBuildId) -> Self {
+        Self {
+            read_build_id,
+            objects: Vec::new(),
+            by_build_id: HashMap::new(),
+            by_file: HashMap::new(),
+            vdso: None,
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.objects.len()
+    }
+
     /// The object behind a number.
     pub fn get(&self, id: ObjectId) -> Option<&Object> {
         let index = usize::try_from(id.0).ok()?.checked_sub(1)?;
         self.objects.get(index)
-    }
-
-    /// All objects, by number.
-    pub fn iter(&self) -> impl Iterator<Item = &Object> {
-        self.objects.iter()
     }
 
     /// The object of a mapping; numbers it when it is new. `None` for code without a file, and
@@ -101,7 +116,7 @@ impl Objects {
         if let Some(id) = self.by_file.get(&key) {
             return Some(*id);
         }
-        let build_id = crate::host::object::build_id_of(&file);
+        let build_id = (self.read_build_id)(&file);
         let known = build_id.as_ref().and_then(|build_id| self.by_build_id.get(build_id)).copied();
         let id = match known {
             Some(id) => id,

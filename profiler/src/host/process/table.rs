@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    AddressSpace, CodeMapping, Objects,
+    AddressSpace, CodeMapping, Objects, ReadBuildId,
     limits::{ENDED_KEPT, REPAIR_PAUSE},
     read_mappings,
 };
@@ -33,7 +33,7 @@ struct Process {
 }
 
 /// Every process that is known, and the object files they map.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ProcessTable {
     processes: HashMap<Pid, Process>,
     /// The object files.
@@ -41,6 +41,11 @@ pub struct ProcessTable {
 }
 
 impl ProcessTable {
+    /// No processes yet.
+    pub fn new(read_build_id: ReadBuildId) -> Self {
+        Self { processes: HashMap::new(), objects: Objects::new(read_build_id) }
+    }
+
     /// Mappings of a process, by address; none for an unknown one.
     pub fn mappings(&self, pid: Pid) -> &[CodeMapping] {
         self.processes.get(&pid).map_or(&[], |process| process.space.mappings())
@@ -80,10 +85,10 @@ impl ProcessTable {
 
     /// Adds one mapping to a process.
     fn add_mapping(&mut self, mapping: &NewMapping, changes: &mut Changes) {
-        let known = self.objects.iter().count();
+        let known = self.objects.count();
         let object = self.objects.identify(mapping);
         if let Some(id) = object
-            && known < self.objects.iter().count()
+            && known < self.objects.count()
         {
             changes.new_objects.push(id);
         }
@@ -162,7 +167,7 @@ mod tests {
     #[test]
     fn a_child_starts_with_the_mappings_of_its_parent() {
         let (parent, child) = (Pid(std::process::id()), Pid(u32::MAX - 1));
-        let (mut table, mut changes) = (ProcessTable::default(), Changes::default());
+        let (mut table, mut changes) = (ProcessTable::new(|_file| None), Changes::default());
         table.read(parent, &mut changes);
         table.forked(parent, child, &mut changes);
         let found = table.locate(child, here());
@@ -177,7 +182,7 @@ mod tests {
     #[test]
     fn an_ended_process_is_kept_for_late_samples_then_forgotten() {
         let pid = Pid(u32::MAX - 1);
-        let (mut table, mut changes) = (ProcessTable::default(), Changes::default());
+        let (mut table, mut changes) = (ProcessTable::new(|_file| None), Changes::default());
         table.read(Pid(std::process::id()), &mut changes);
         table.forked(Pid(std::process::id()), pid, &mut changes);
         table.exited(pid, Tid(pid.0), Duration::from_secs(1), &mut changes);
@@ -190,7 +195,7 @@ mod tests {
     #[test]
     fn a_thread_that_ends_takes_nothing_with_it() {
         let pid = Pid(std::process::id());
-        let (mut table, mut changes) = (ProcessTable::default(), Changes::default());
+        let (mut table, mut changes) = (ProcessTable::new(|_file| None), Changes::default());
         table.read(pid, &mut changes);
         table.exited(pid, Tid(pid.0 + 1), Duration::from_secs(1), &mut changes);
         assert!(changes.ended.is_empty());
@@ -199,7 +204,7 @@ mod tests {
     #[test]
     fn a_process_that_is_gone_is_no_error() {
         let mut changes = Changes::default();
-        ProcessTable::default().read(Pid(u32::MAX - 1), &mut changes);
+        ProcessTable::new(|_file| None).read(Pid(u32::MAX - 1), &mut changes);
         assert!(changes.changed.is_empty());
     }
 }
