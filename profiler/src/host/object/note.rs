@@ -52,8 +52,7 @@ fn build_id_in<'d, R: ReadRef<'d>>(range: &NoteRange, data: R) -> Option<BuildId
     }
     let bytes = data.read_bytes_at(range.offset, range.size_bytes).ok()?;
     let notes =
-        NoteIterator::<FileHeader64<LittleEndian>>::new(LittleEndian, range.align.into(), bytes)
-            .ok()?;
+        NoteIterator::<FileHeader64<LittleEndian>>::new(LittleEndian, range.align, bytes).ok()?;
     notes
         .take(NOTES_MAX)
         .filter_map(Result::ok)

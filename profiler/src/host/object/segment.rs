@@ -91,6 +91,13 @@ impl Segments {
     }
 }
 
+impl From<Vec<LoadSegment>> for Segments {
+    /// Takes segments that do not come from a file's headers.
+    fn from(segments: Vec<LoadSegment>) -> Self {
+        Self(segments)
+    }
+}
+
 /// Reads one program header.
 fn segment(header: &ProgramHeader64<LittleEndian>, file_size_bytes: u64) -> LoadSegment {
     let file_offset = header.p_offset.get(LittleEndian);
@@ -125,7 +132,7 @@ mod tests {
             memory_size_bytes: 0x2000,
             is_executable: false,
         };
-        Segments(vec![header, text])
+        Segments::from(vec![header, text])
     }
 
     #[test]
