@@ -1,1 +1,7 @@
-fn main() {}
+//! Builds what the crate includes: code generated from protobuf definitions.
+
+mod build_proto;
+
+fn main() -> anyhow::Result<()> {
+    build_proto::compile()
+}

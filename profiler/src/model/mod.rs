@@ -16,6 +16,7 @@
 //! | [`Quality`] | how good the data is: taken, lost, complete, truncated, unnamed |
 
 mod address;
+mod builder;
 mod frame;
 mod id;
 mod object_file;
@@ -24,6 +25,7 @@ mod quality;
 
 pub use self::{
     address::{Avma, FileOffset, Svma},
+    builder::ProfileBuilder,
     frame::{Frame, FrameKind, Location, Naming, Reason},
     id::{FrameHash, FrameId, Pid, StackHash, StackId, Tid},
     object_file::{BuildId, BuildIdError, ObjectFile},
