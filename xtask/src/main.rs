@@ -66,10 +66,21 @@ enum Task {
     },
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
     let args = Args::parse();
+    match perform(args.task) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what was asked for.
+fn perform(task: Task) -> anyhow::Result<ExitCode> {
     let repository = Repository::find()?;
-    match args.task {
+    match task {
         Task::Setup { tests: false } => setup::for_build()?,
         Task::Setup { tests: true } => setup::for_tests(&repository)?,
         Task::Run { args } => return run::run(&repository, &args),

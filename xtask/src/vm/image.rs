@@ -17,10 +17,10 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Where things are mounted in a guest, and where programs lie.
 const FOLDERS: [&str; 5] = ["bin", "dev", "proc", "sys", "tmp"];
 
-/// The workload, once without and once with frame pointers: name and flag.
-const WORKLOADS: [(&str, &str); 2] = [
-    ("workload", "-fomit-frame-pointer"),
-    ("workload-fp", "-fno-omit-frame-pointer"),
+/// The workload, once without and once with frame pointers: name and flags.
+const WORKLOADS: [(&str, &[&str]); 2] = [
+    ("workload", &["-fomit-frame-pointer"]),
+    ("workload-fp", &["-fno-omit-frame-pointer"]),
 ];
 
 /// Number of /dev/console: the first process has its terminal before devtmpfs is mounted.
@@ -36,10 +36,10 @@ pub(super) fn build(repository: &Repository, folder: &Path) -> anyhow::Result<Pa
     archive.program("init", include_bytes!("guest-init"));
     archive.program("bin/busybox", &read(&busybox()?)?);
     archive.program("bin/profiler", &read(&product(repository)?)?);
-    for (name, flag) in WORKLOADS {
+    for (name, flags) in WORKLOADS {
         archive.program(
             &format!("bin/{name}"),
-            &read(&workload(folder, name, flag)?)?,
+            &read(&workload(folder, name, flags)?)?,
         );
     }
     let image = folder.join("initramfs.cpio");
@@ -59,13 +59,15 @@ fn product(repository: &Repository) -> anyhow::Result<PathBuf> {
 }
 
 /// Compiles the workload.
-fn workload(folder: &Path, name: &str, flag: &str) -> anyhow::Result<PathBuf> {
+fn workload(folder: &Path, name: &str, flags: &[&str]) -> anyhow::Result<PathBuf> {
     let source = folder.join("workload.c");
     fs::write(&source, include_str!("workload.c"))
         .with_context(|| format!("write {}", source.display()))?;
     let program = folder.join(name);
     Step::new("gcc")
-        .args(["-static", "-O2", flag, "-o"])
+        .args(["-static", "-O2"])
+        .args(flags)
+        .args(["-o"])
         .args([&program, &source])
         .output()
         .with_context(|| format!("compile {name}"))?;
