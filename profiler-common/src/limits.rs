@@ -35,11 +35,12 @@ pub const MAPPINGS_PER_NODE: u32 = 32;
 pub const NODE_SEARCH_STEPS: u32 = MAPPINGS_PER_NODE.ilog2() + 1;
 /// Executable mappings of one process that are followed: a root of nodes, two levels.
 pub const MAPPINGS_PER_PROCESS_MAX: u32 = MAPPINGS_PER_NODE * MAPPINGS_PER_NODE;
-/// Nodes of all processes: the kernel's default limit on processes, and room for large ones.
-pub const NODES_MAX: u32 = 65_536;
+/// Nodes of all processes. They are preallocated, 1.1 KiB each: about 9 MiB, which is enough for a
+/// busy host. The daemon asks for more where more processes run.
+pub const NODES_MAX: u32 = 8_192;
 
-/// Processes that a filter can name, children that inherit it included.
-pub const TARGETS_MAX: u32 = 65_536;
+/// Processes that a filter can name, children that inherit it included: as many as have nodes.
+pub const TARGETS_MAX: u32 = NODES_MAX;
 /// Bytes of the notice ring: 40 bytes each, so about 1,600 notices between two drains.
 pub const NOTICE_RING_SIZE_BYTES: u32 = 64 * 1024;
 /// Bytes of a thread's name, the kernel's `TASK_COMM_LEN`.

@@ -7,12 +7,14 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::codes;
 
 codes! {
-    /// What the probe could not find.
+    /// What the probe could not find, or had to remove.
     NoticeKind: u32 {
         /// No mappings for this process.
         UnknownProcess = 0,
         /// A program counter outside every mapping of the process.
         UnknownAddress = 1,
+        /// A process runs another program now; its mappings were removed.
+        Exec = 2,
     }
 }
 

@@ -37,12 +37,12 @@ pub struct ProbeConfig {
     pub task_stack: u32,
     /// Offset of `task_struct.tgid`.
     pub task_tgid: u32,
-    /// Offset of `task_struct.pid`.
-    pub task_pid: u32,
     /// Bytes from `task_struct.stack` to the user registers at the top of the kernel stack.
     pub user_regs_offset: u32,
     /// 1: never use tables, follow frame pointers only (`--unwind fp`).
     pub frame_pointers_only: u32,
+    /// Always zero.
+    pub reserved: u32,
     /// Thread name to sample, with `FILTER_COMM`, padded with zeros.
     pub comm: [u8; COMM_SIZE_BYTES],
 }

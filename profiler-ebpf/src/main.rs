@@ -1,2 +1,57 @@
+//! The kernel side: program entry points and the licence, nothing else.
 #![no_std]
 #![no_main]
+
+mod cpu;
+mod emit;
+mod filter;
+mod lifecycle;
+mod maps;
+mod stack;
+mod table;
+mod task;
+mod unwind;
+
+use aya_ebpf::{
+    macros::{perf_event, raw_tracepoint},
+    programs::{PerfEventContext, RawTracePointContext},
+};
+
+/// CPU samples with table-driven stacks. Needs `bpf_loop`. Since: Linux 5.17.
+#[perf_event]
+fn cpu(ctx: PerfEventContext) -> u32 {
+    cpu::sample(&ctx, unwind::walk);
+    0
+}
+
+/// CPU samples with frame-pointer stacks, for kernels without `bpf_loop`.
+#[perf_event]
+fn cpu_frame_pointers(ctx: PerfEventContext) -> u32 {
+    cpu::sample(&ctx, unwind::walk_frame_pointers);
+    0
+}
+
+/// A new process starts with its parent's mappings and filter.
+#[raw_tracepoint(tracepoint = "sched_process_fork")]
+fn process_fork(ctx: RawTracePointContext) -> i32 {
+    lifecycle::fork(ctx.arg(0), ctx.arg(1));
+    0
+}
+
+/// A process that runs another program must not be walked with the old mappings.
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+fn process_exec(_ctx: RawTracePointContext) -> i32 {
+    lifecycle::exec();
+    0
+}
+
+/// Nothing here panics; the compiler wants a handler all the same.
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// The helpers used here are open to GPL-compatible programs only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -3,6 +3,7 @@
 //! Read the rooms in the order the data travels; `ARCHITECTURE.md` is the map.
 
 pub mod cli;
+pub mod clock;
 pub mod host;
 pub mod model;
 pub mod render;

@@ -16,6 +16,8 @@
 //! | [`Quality`] | how good the data is: taken, lost, complete, truncated, unnamed |
 
 mod address;
+mod builder;
+mod event;
 mod frame;
 mod id;
 mod object_file;
@@ -24,6 +26,10 @@ mod quality;
 
 pub use self::{
     address::{Avma, FileOffset, Svma},
+    builder::ProfileBuilder,
+    event::{
+        Event, Inode, MappedFile, NewMapping, ObjectId, StackEnd, StackSample, UserFrame,
+    },
     frame::{Frame, FrameKind, Location, Naming, Reason},
     id::{FrameHash, FrameId, Pid, StackHash, StackId, Tid},
     object_file::{BuildId, BuildIdError, ObjectFile},

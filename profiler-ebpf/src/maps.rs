@@ -1,0 +1,140 @@
+//! Every map, in one file.
+
+use aya_ebpf::{
+    btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, RingBuf},
+    macros::btf_map,
+};
+use profiler_common::{
+    counter::COUNTERS,
+    limits::{
+        NODES_MAX, NOTICE_RING_SIZE_BYTES, RECORD_FRAMES_MAX, RULES_MAX, TABLE_CHUNK_WORDS,
+        TABLES_MAX, TARGETS_MAX,
+    },
+    mapping::{MappingEntry, MappingNode},
+    probe_config::ProbeConfig,
+    sample::SampleHeader,
+    unwind_row::{UnwindRule, register},
+};
+
+/// What the daemon decided before loading. Read-only, so the verifier sees constants.
+#[unsafe(no_mangle)]
+pub(crate) static CONFIG: ProbeConfig = ProbeConfig {
+    abi_version: 0,
+    filters: 0,
+    cgroup_id: 0,
+    cgroup_level: 0,
+    has_task_pt_regs: 0,
+    task_mm: 0,
+    task_stack: 0,
+    task_tgid: 0,
+    user_regs_offset: 0,
+    frame_pointers_only: 0,
+    reserved: 0,
+    comm: [0; 16],
+};
+
+/// Reads one field of [`CONFIG`] as it is at load time, not as it was compiled.
+macro_rules! config {
+    ($field:ident) => {
+        // SAFETY: `CONFIG` is a static that nobody writes after load.
+        unsafe { core::ptr::read_volatile(&raw const $crate::maps::CONFIG.$field) }
+    };
+}
+pub(crate) use config;
+
+/// Sample records. The daemon sets the size before loading.
+#[btf_map]
+pub(crate) static SAMPLES: RingBuf<[u8; 0], { 8 << 20 }> = RingBuf::new();
+
+/// Things to repair; each wakes the daemon.
+#[btf_map]
+pub(crate) static NOTICES: RingBuf<[u8; 0], { NOTICE_RING_SIZE_BYTES as usize }> = RingBuf::new();
+
+/// Executable mappings of processes, by `mapping::root_key` and `mapping::child_key`.
+/// Preallocated: before 6.1 a perf-event program may use no other hash map.
+#[btf_map]
+pub(crate) static MAPPINGS: HashMap<u64, MappingNode, { NODES_MAX as usize }> = HashMap::new();
+
+/// `BPF_F_INNER_MAP`: inner arrays may differ in size. Since: Linux 5.10.
+const INNER_MAP: usize = 0x1000;
+
+/// One element of an unwind table.
+pub(crate) type TableChunk = [u32; TABLE_CHUNK_WORDS as usize];
+
+/// One unwind table.
+pub(crate) type Table = Array<TableChunk, 1, INNER_MAP>;
+
+/// Unwind tables by slot.
+#[btf_map]
+pub(crate) static TABLES: ArrayOfMaps<Table, { TABLES_MAX as usize }> = ArrayOfMaps::new();
+
+/// Distinct unwind rules of the host.
+#[btf_map]
+pub(crate) static RULES: Array<UnwindRule, { RULES_MAX as usize }> = Array::new();
+
+/// Processes to sample when the pid filter is on.
+#[btf_map]
+pub(crate) static TARGETS: HashMap<u32, u32, { TARGETS_MAX as usize }> = HashMap::new();
+
+/// Counters, one slot for each CPU.
+#[btf_map]
+pub(crate) static COUNTS: PerCpuArray<u64, { COUNTERS as usize }> = PerCpuArray::new();
+
+/// Registers and cursor of a walk. Lives in a map: what the verifier does not track cannot multiply
+/// its states.
+#[repr(C)]
+pub(crate) struct Walk {
+    /// By DWARF number. Only `rsp`, `rbp` and `rbx` hold beyond the innermost frame.
+    pub(crate) registers: [u64; register::COUNT as usize],
+    /// Where the frame is executing.
+    pub(crate) pc: u64,
+    /// The mapping that held the last frame: the next one is mostly there too.
+    pub(crate) mapping: MappingEntry,
+    /// The eight words below the CFA, where saved registers mostly are.
+    pub(crate) window: [u64; 8],
+    /// Process.
+    pub(crate) pid: u32,
+    /// Frames found so far.
+    pub(crate) frames: u32,
+    /// 1 while every register is known: in the innermost frame and behind a signal.
+    pub(crate) all_registers: u32,
+    /// 1 when `pc` is a return address, so the call is the byte before it.
+    pub(crate) is_return_address: u32,
+    /// Code of a `Verdict`.
+    pub(crate) verdict: u32,
+    /// `FLAG_*` bits.
+    pub(crate) flags: u32,
+    /// Always zero; the verifier takes it for any number, which keeps its searches linear.
+    pub(crate) zero: u32,
+    /// 1 when `window` was read.
+    pub(crate) has_window: u32,
+    /// Registers out of a signal frame, in its order; the program counter is the last.
+    pub(crate) signal_registers: [u64; 17],
+}
+
+/// A record while it is made.
+#[repr(C)]
+pub(crate) struct Record {
+    /// Filled last.
+    pub(crate) header: SampleHeader,
+    /// User frames, then kernel frames.
+    /// One more than is sent: the verifier wants the bound to be sharp.
+    pub(crate) frames: [u64; RECORD_FRAMES_MAX as usize + 1],
+}
+
+/// Working memory of one sample.
+#[repr(C)]
+pub(crate) struct Scratch {
+    /// 1 while in use.
+    pub(crate) busy: u64,
+    /// The walk.
+    pub(crate) walk: Walk,
+    /// User registers as the kernel saved them.
+    pub(crate) user_regs: [u64; 21],
+    /// The record.
+    pub(crate) record: Record,
+}
+
+/// Working memory, one slot for each CPU and context class: one class can interrupt another.
+#[btf_map]
+pub(crate) static SCRATCH: PerCpuArray<Scratch, 1> = PerCpuArray::new();

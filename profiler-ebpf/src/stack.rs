@@ -1,0 +1,89 @@
+//! The memory a sample is made in, and the kernel part of its stack.
+
+use aya_ebpf::{EbpfContext, helpers::generated::bpf_get_stack};
+use profiler_common::{
+    limits::{KERNEL_FRAMES_MAX, USER_FRAMES_MAX},
+    sample::{FLAG_KERNEL_TRUNCATED, Verdict},
+};
+
+use crate::maps::{SCRATCH, Scratch};
+
+/// Context class of perf-event programs. Others get their own slot: one class can interrupt another.
+const CLASS_PERF: u32 = 0;
+
+/// Claims this CPU's working memory; `None` when it is in use.
+#[inline(always)]
+pub(crate) fn claim() -> Option<*mut Scratch> {
+    let scratch = SCRATCH.get_ptr_mut(CLASS_PERF)?;
+    // SAFETY: a live map element of this CPU.
+    unsafe {
+        if (*scratch).busy != 0 {
+            return None;
+        }
+        (*scratch).busy = 1;
+    }
+    Some(scratch)
+}
+
+/// Gives the working memory back.
+#[inline(always)]
+pub(crate) fn release(scratch: *mut Scratch) {
+    // SAFETY: a live map element that the caller claimed.
+    unsafe { (*scratch).busy = 0 };
+}
+
+/// Prepares a walk from the registers already loaded.
+#[inline(always)]
+pub(crate) fn begin(scratch: *mut Scratch, pid: u32) {
+    // SAFETY: a live map element that the caller claimed.
+    unsafe {
+        let walk = &raw mut (*scratch).walk;
+        (*walk).pid = pid;
+        (*walk).frames = 0;
+        (*walk).all_registers = 1;
+        (*walk).is_return_address = 0;
+        (*walk).flags = 0;
+        (*walk).mapping.start = 0;
+        (*walk).mapping.end = 0;
+    }
+    // What a walk that never decides has run into.
+    end(scratch, Verdict::Depth);
+}
+
+/// Says how the walk ended.
+#[inline(always)]
+pub(crate) fn end(scratch: *mut Scratch, verdict: Verdict) {
+    // SAFETY: a live map element that the caller claimed.
+    unsafe { (*scratch).walk.verdict = verdict as u32 };
+}
+
+/// Appends the kernel stack behind the user frames; returns its length in frames.
+#[inline(always)]
+pub(crate) fn append_kernel_frames(ctx: &impl EbpfContext, scratch: *mut Scratch) -> u32 {
+    // SAFETY: a live map element that the caller claimed.
+    let user_frames = unsafe { (*scratch).walk.frames };
+    if USER_FRAMES_MAX < user_frames {
+        return 0;
+    }
+    // SAFETY: `frames` has room for the most user and the most kernel frames.
+    let size_bytes = unsafe {
+        bpf_get_stack(
+            ctx.as_ptr(),
+            (&raw mut (*scratch).record.frames)
+                .cast::<u64>()
+                .add(user_frames as usize)
+                .cast(),
+            KERNEL_FRAMES_MAX * 8,
+            0,
+        )
+    };
+    if size_bytes < 0 {
+        return 0;
+    }
+    let frames = size_bytes as u32 / 8;
+    if frames == KERNEL_FRAMES_MAX {
+        // SAFETY: as above.
+        unsafe { (*scratch).walk.flags |= u32::from(FLAG_KERNEL_TRUNCATED) };
+    }
+    frames
+}

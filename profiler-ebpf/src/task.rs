@@ -1,0 +1,172 @@
+//! All reads of the kernel's `task_struct` and of saved user registers.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::{
+        bpf_get_current_task, bpf_probe_read_kernel,
+        generated::{bpf_get_current_task_btf, bpf_probe_read_kernel as probe_read_kernel_raw, bpf_task_pt_regs},
+    },
+    programs::PerfEventContext,
+};
+use profiler_common::probe_config::OFFSET_MISSING;
+
+use crate::maps::{Scratch, config};
+
+/// Places in the kernel's `struct pt_regs`, in words.
+/// Source: arch/x86/include/asm/ptrace.h; user-visible, so it does not change.
+mod pt_regs {
+    pub(super) const R15: usize = 0;
+    pub(super) const R14: usize = 1;
+    pub(super) const R13: usize = 2;
+    pub(super) const R12: usize = 3;
+    pub(super) const RBP: usize = 4;
+    pub(super) const RBX: usize = 5;
+    pub(super) const R11: usize = 6;
+    pub(super) const R10: usize = 7;
+    pub(super) const R9: usize = 8;
+    pub(super) const R8: usize = 9;
+    pub(super) const RAX: usize = 10;
+    pub(super) const RCX: usize = 11;
+    pub(super) const RDX: usize = 12;
+    pub(super) const RSI: usize = 13;
+    pub(super) const RDI: usize = 14;
+    pub(super) const RIP: usize = 16;
+    pub(super) const CS: usize = 17;
+    pub(super) const RSP: usize = 19;
+    /// Words in the struct.
+    pub(super) const COUNT: usize = 21;
+}
+
+/// Words of `struct pt_regs` by DWARF register number, 0 to 15.
+const BY_DWARF_NUMBER: [usize; 16] = [
+    pt_regs::RAX,
+    pt_regs::RDX,
+    pt_regs::RCX,
+    pt_regs::RBX,
+    pt_regs::RSI,
+    pt_regs::RDI,
+    pt_regs::RBP,
+    pt_regs::RSP,
+    pt_regs::R8,
+    pt_regs::R9,
+    pt_regs::R10,
+    pt_regs::R11,
+    pt_regs::R12,
+    pt_regs::R13,
+    pt_regs::R14,
+    pt_regs::R15,
+];
+
+/// Copies a `pt_regs` into the walk. `$regs` is a pointer to words the verifier lets us load.
+macro_rules! load_registers {
+    ($scratch:expr, $regs:expr) => {{
+        let walk = &raw mut (*$scratch).walk;
+        let regs: *const u64 = $regs;
+        // Unrolled by hand: a context may be loaded from at constant offsets only.
+        load_registers!(@each walk, regs, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+        (*walk).pc = core::ptr::read_volatile(regs.add(pt_regs::RIP));
+    }};
+    (@each $walk:ident, $regs:ident, $($number:literal)*) => {
+        $((*$walk).registers[$number] =
+            core::ptr::read_volatile($regs.add(const { BY_DWARF_NUMBER[$number] }));)*
+    };
+}
+
+/// Where the registers of a task's user side are.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum UserSide {
+    /// In the walk now; the CPU was in user mode.
+    Running,
+    /// In the walk now; the CPU was in the kernel on the task's behalf.
+    InKernel,
+    /// There is none: a kernel thread.
+    KernelThread,
+    /// It could not be read.
+    Unknown,
+}
+
+/// Loads the user registers of the interrupted task into the walk.
+#[inline(always)]
+pub(crate) fn load_user_registers(ctx: &PerfEventContext, scratch: *mut Scratch) -> UserSide {
+    let regs: *const u64 = ctx.as_ptr().cast();
+    // SAFETY: `bpf_perf_event_data` begins with a `pt_regs`.
+    let cs = unsafe { core::ptr::read_volatile(regs.add(pt_regs::CS)) };
+    if cs & 3 == 3 {
+        // SAFETY: the context is as long as a `pt_regs`; `scratch` is a live map element.
+        unsafe { load_registers!(scratch, regs) };
+        return UserSide::Running;
+    }
+    load_saved_registers(scratch)
+}
+
+/// Loads what the current task saved on entering the kernel.
+#[inline(always)]
+fn load_saved_registers(scratch: *mut Scratch) -> UserSide {
+    if current_mm() == 0 {
+        return UserSide::KernelThread;
+    }
+    let Some(saved) = saved_registers() else {
+        return UserSide::Unknown;
+    };
+    // SAFETY: the destination is as long as the size says; the helper checks the source.
+    let status = unsafe {
+        probe_read_kernel_raw(
+            (&raw mut (*scratch).user_regs).cast(),
+            const { (pt_regs::COUNT * 8) as u32 },
+            saved as *const _,
+        )
+    };
+    if status != 0 {
+        return UserSide::Unknown;
+    }
+    // SAFETY: `user_regs` was just filled and holds a whole `pt_regs`.
+    unsafe {
+        load_registers!(scratch, (&raw const (*scratch).user_regs).cast());
+        // A kernel worker that borrows a process's memory has no user side; its registers are zero.
+        if (*scratch).walk.pc == 0 {
+            return UserSide::KernelThread;
+        }
+    }
+    UserSide::InKernel
+}
+
+/// Address of the current task's saved user registers.
+#[inline(always)]
+fn saved_registers() -> Option<u64> {
+    if config!(has_task_pt_regs) != 0 {
+        // SAFETY: the helper takes the current task as this helper returns it.
+        return Some(unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as u64);
+    }
+    let stack = read_task_word(config!(task_stack))?;
+    Some(stack + config!(user_regs_offset) as u64)
+}
+
+/// `current->mm`, 0 for a kernel thread or when it cannot be read.
+#[inline(always)]
+fn current_mm() -> u64 {
+    read_task_word(config!(task_mm)).unwrap_or(0)
+}
+
+/// One word of the current task.
+#[inline(always)]
+fn read_task_word(offset: u32) -> Option<u64> {
+    if offset == OFFSET_MISSING {
+        return None;
+    }
+    // SAFETY: the helper checks the address.
+    unsafe {
+        let task = bpf_get_current_task();
+        bpf_probe_read_kernel((task + u64::from(offset)) as *const u64).ok()
+    }
+}
+
+/// Process (tgid) of a task that a tracepoint handed over.
+#[inline(always)]
+pub(crate) fn tgid_of(task: u64) -> Option<u32> {
+    let offset = config!(task_tgid);
+    if offset == OFFSET_MISSING {
+        return None;
+    }
+    // SAFETY: the helper checks the address.
+    unsafe { bpf_probe_read_kernel((task + u64::from(offset)) as *const u32).ok() }
+}

@@ -1,0 +1,188 @@
+//! A counted window with its names, as a profile.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use super::{
+    identity::{hash_frame, hash_stack},
+    place::{NamedPlace, Place},
+    window::Window,
+};
+use crate::model::{
+    Frame, FrameHash, FrameIndex, FrameKind, Loss, Naming, ObjectFile, ObjectIndex, Profile,
+    Quality, Sample, Signal, Stack, StackIndex, TaskIndex, ValueType, Window as Span,
+};
+
+/// What a profile says besides its stacks.
+#[derive(Clone, Debug, Default)]
+pub struct ProfileFacts {
+    /// Host name.
+    pub host: String,
+    /// The span of time covered.
+    pub span: Span,
+    /// The kernel's release: part of the identity of its frames.
+    pub kernel_release: String,
+    /// Samples a second and CPU that were asked for.
+    pub rate_asked_hz: f64,
+    /// CPUs that were sampled.
+    pub cpus: u32,
+    /// Samples of idle CPUs.
+    pub idle: u64,
+    /// Samples that the filters left out.
+    pub filtered: u64,
+    /// Samples lost in the kernel, by cause.
+    pub lost: BTreeMap<Loss, u64>,
+}
+
+/// Puts counts and names together.
+pub fn build_profile(
+    window: &Window,
+    names: &HashMap<Place, NamedPlace>,
+    facts: &ProfileFacts,
+) -> Profile {
+    let mut dictionary = Dictionary::default();
+    let stacks = (window.stacks().iter())
+        .map(|places| dictionary.add_stack(places, names, &facts.kernel_release))
+        .collect();
+    let period = period(facts.rate_asked_hz);
+    let sample = |counted: super::CountedStack| Sample {
+        task: TaskIndex(counted.task),
+        stack: StackIndex(counted.stack),
+        values: vec![counted.count, counted.count.saturating_mul(period)],
+    };
+    Profile {
+        signal: Signal::Cpu,
+        host: facts.host.clone(),
+        window: facts.span,
+        value_types: vec![value_type("samples", "count"), value_type("cpu", "nanoseconds")],
+        quality: quality(window, &dictionary.frames, facts),
+        objects: dictionary.objects,
+        frames: dictionary.frames,
+        stacks,
+        tasks: window.tasks(),
+        samples: window.counts().into_iter().map(sample).collect(),
+    }
+}
+
+/// Nanoseconds between two samples of a CPU.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a period of 1 ns to 1 s, rounded"
+)]
+fn period(rate_hz: f64) -> u64 {
+    if rate_hz < 1.0 { 0 } else { (1e9 / rate_hz).round() as u64 }
+}
+
+/// A value type by pprof's words.
+fn value_type(kind: &str, unit: &str) -> ValueType {
+    ValueType { kind: kind.to_owned(), unit: unit.to_owned() }
+}
+
+/// How good the data is.
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+fn quality(window: &Window, frames: &[Frame], facts: &ProfileFacts) -> Quality {
+    let unnamed = frames.iter().filter(|frame| matches!(frame.naming, Naming::Unnamed(_))).count();
+    let mut lost = window.lost.clone();
+    for (loss, count) in &facts.lost {
+        *lost.entry(*loss).or_default() += count;
+    }
+    let taken = window.samples + facts.idle + facts.filtered + lost.values().sum::<u64>();
+    let cpu_seconds = facts.span.duration.as_secs_f64() * f64::from(facts.cpus);
+    Quality {
+        samples: window.samples,
+        idle: facts.idle,
+        lost,
+        complete: window.complete,
+        truncated: window.truncated.clone(),
+        fallback: window.fallback,
+        frames: frames.len() as u64,
+        frames_unnamed: unnamed as u64,
+        rate_asked_hz: facts.rate_asked_hz,
+        rate_effective_hz: if facts.span.duration == Duration::ZERO || facts.cpus == 0 {
+            0.0
+        } else {
+            taken as f64 / cpu_seconds
+        },
+        duty_cycle: 1.0,
+    }
+}
+
+/// Frames and objects, each once.
+#[derive(Default)]
+struct Dictionary {
+    objects: Vec<ObjectFile>,
+    object_indexes: HashMap<ObjectFile, ObjectIndex>,
+    frames: Vec<Frame>,
+    frame_indexes: HashMap<Place, (FrameIndex, FrameHash)>,
+    frame_hashes: HashMap<FrameHash, FrameIndex>,
+}
+
+impl Dictionary {
+    /// A stack of frames.
+    fn add_stack(
+        &mut self,
+        places: &[Place],
+        names: &HashMap<Place, NamedPlace>,
+        kernel_release: &str,
+    ) -> Stack {
+        let frames: Vec<(FrameIndex, FrameHash)> = (places.iter())
+            .map(|place| self.add_frame(place, names, kernel_release))
+            .collect();
+        Stack {
+            id: hash_stack(frames.iter().map(|(_index, hash)| *hash)).id(),
+            frames: frames.iter().map(|(index, _hash)| *index).collect(),
+        }
+    }
+
+    /// A frame; places with the same identity share one.
+    fn add_frame(
+        &mut self,
+        place: &Place,
+        names: &HashMap<Place, NamedPlace>,
+        kernel_release: &str,
+    ) -> (FrameIndex, FrameHash) {
+        if let Some(known) = self.frame_indexes.get(place) {
+            return *known;
+        }
+        let named = names.get(place).expect("every place of the window was named");
+        let hash = hash_frame(place, named, kernel_release);
+        let index = match self.frame_hashes.get(&hash) {
+            Some(index) => *index,
+            None => self.push_frame(place, named, hash),
+        };
+        self.frame_indexes.insert(*place, (index, hash));
+        (index, hash)
+    }
+
+    /// Appends a frame.
+    fn push_frame(&mut self, place: &Place, named: &NamedPlace, hash: FrameHash) -> FrameIndex {
+        let (kind, address) = match *place {
+            Place::Object { offset, .. } => (FrameKind::Native, offset.0),
+            Place::Bare { address, .. } => (FrameKind::Jit, address.0),
+            Place::Unmapped { address } => (FrameKind::Native, address.0),
+            Place::Kernel { address } => (FrameKind::Kernel, address.0),
+            Place::Cut => (FrameKind::Truncated, 0),
+        };
+        let object = named.object.as_ref().map(|object| self.add_object(object));
+        let index = FrameIndex(u32::try_from(self.frames.len()).expect("frames are bounded by stacks"));
+        let naming = named.naming.clone();
+        self.frames.push(Frame { id: hash.id(), kind, object, address, naming });
+        self.frame_hashes.insert(hash, index);
+        index
+    }
+
+    /// The index of an object.
+    fn add_object(&mut self, object: &ObjectFile) -> ObjectIndex {
+        if let Some(index) = self.object_indexes.get(object) {
+            return *index;
+        }
+        let index =
+            ObjectIndex(u32::try_from(self.objects.len()).expect("objects are bounded by process"));
+        self.objects.push(object.clone());
+        self.object_indexes.insert(object.clone(), index);
+        index
+    }
+}

@@ -1,0 +1,119 @@
+//! A command that is profiled from its first instruction.
+#![expect(unsafe_code, reason = "a hook between fork and exec")]
+
+use std::{
+    ffi::OsString,
+    io,
+    os::{fd::OwnedFd, unix::process::CommandExt as _},
+    process::{Child, Command},
+    thread::{self, JoinHandle},
+};
+
+use rustix::{
+    io::{Errno, read, write},
+    pipe::{PipeFlags, pipe_with},
+};
+
+use crate::model::Pid;
+
+/// A process that was forked and waits to become the command.
+#[derive(Debug)]
+pub struct HeldCommand {
+    /// The process.
+    pub pid: Pid,
+    /// Closing it lets the command run. It closes by itself when this process dies.
+    gate: OwnedFd,
+    /// Starting a process waits for its exec, so that goes on elsewhere.
+    starting: JoinHandle<io::Result<Child>>,
+}
+
+impl HeldCommand {
+    /// Forks a process that waits before it becomes the command.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn start(words: &[OsString]) -> io::Result<Self> {
+        let (program, arguments) =
+            words.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        let (gate_end, gate) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (pid_end, pid_writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        let gate_in_child = gate.try_clone()?;
+        let mut command = Command::new(program);
+        command.args(arguments);
+        let mut ends = Some((gate_end, gate_in_child, pid_writer));
+        let hook = move || {
+            let Some((gate_end, gate, pid_writer)) = ends.take() else { return Ok(()) };
+            // The child's own copy of the gate would keep it open for ever.
+            drop(gate);
+            announce(&pid_writer)?;
+            wait_for_close(&gate_end)
+        };
+        // SAFETY: between fork and exec the hook only closes, writes to and reads from pipes, which
+        // is async-signal-safe; it allocates nothing.
+        unsafe { command.pre_exec(hook) };
+        let starting = thread::spawn(move || command.spawn());
+        let mut pid = [0; 4];
+        if read(&pid_end, &mut pid)? != pid.len() {
+            // The process could not even be forked; the thread knows why.
+            let error = starting.join().map(Result::err);
+            return Err(error.ok().flatten().unwrap_or_else(|| io::ErrorKind::Other.into()));
+        }
+        Ok(Self { pid: Pid(u32::from_ne_bytes(pid)), gate, starting })
+    }
+
+    /// Lets the command run.
+    ///
+    /// # Errors
+    /// What exec said, most often that there is no such program.
+    pub fn release(self) -> io::Result<Child> {
+        drop(self.gate);
+        self.starting.join().map_err(|_panicked| io::Error::from(io::ErrorKind::Other))?
+    }
+}
+
+/// Writes the process's number to a pipe.
+fn announce(writer: &OwnedFd) -> io::Result<()> {
+    let pid = std::process::id();
+    write(writer, &pid.to_ne_bytes())?;
+    Ok(())
+}
+
+/// Waits until the other end of a pipe is closed.
+fn wait_for_close(end: &OwnedFd) -> io::Result<()> {
+    loop {
+        match read(end, &mut [0]) {
+            Ok(0) => return Ok(()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::HeldCommand;
+
+    /// Words of a command line.
+    fn words(line: &[&str]) -> Vec<OsString> {
+        line.iter().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn a_command_runs_only_when_released_and_keeps_its_number() {
+        let held = HeldCommand::start(&words(&["sh", "-c", "exit 7"])).unwrap();
+        let pid = held.pid;
+        let executable = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+        assert_eq!(std::env::current_exe().unwrap(), executable, "not the command yet");
+        let mut child = held.release().unwrap();
+        assert_eq!(pid.0, child.id());
+        assert_eq!(Some(7), child.wait().unwrap().code());
+    }
+
+    #[test]
+    fn a_command_that_does_not_exist_is_an_error() {
+        let held = HeldCommand::start(&words(&["/no/such/program"])).unwrap();
+        assert_eq!(std::io::ErrorKind::NotFound, held.release().unwrap_err().kind());
+    }
+}

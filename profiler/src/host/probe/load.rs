@@ -1,0 +1,285 @@
+//! Loading: configuration into read-only data, programs into the kernel.
+
+use std::{fs, os::fd::OwnedFd};
+
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{HashMap, Map, MapData, PerCpuArray, RingBuf},
+    programs::{PerfEvent, Program, ProgramError, RawTracePoint},
+};
+use profiler_common::{
+    ABI_VERSION,
+    counter::Counter,
+    limits::{COMM_SIZE_BYTES, NODES_MAX},
+    probe_config::{FILTER_CGROUP, FILTER_COMM, FILTER_PID, OFFSET_MISSING, ProbeConfig},
+};
+
+use super::{KernelMappings, KernelTables, ProbeError, abi::Abi, btf::KernelTypes, sys};
+use crate::model::Pid;
+
+/// The kernel side, compiled by `build.rs`.
+static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
+
+/// Bytes of the kernel stack of a task, and of the registers at its top.
+/// Source: `THREAD_SIZE` of x86-64 without KASAN; used only before 5.15, where no helper tells.
+const KERNEL_STACK_SIZE_BYTES: u32 = 16 * 1024;
+const REGISTERS_SIZE_BYTES: u32 = 168;
+
+/// Smallest and largest ring of samples, bytes.
+const RING_SIZE_BYTES_MIN: u32 = 1 << 20;
+const RING_SIZE_BYTES_MAX: u32 = 64 << 20;
+/// Bytes of a usual sample: 30 user and 10 kernel frames, rounded up.
+const SAMPLE_SIZE_BYTES: u32 = 512;
+
+/// How user stacks are followed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Unwinding {
+    /// Tables where the kernel has `bpf_loop`, else frame pointers.
+    #[default]
+    Auto,
+    /// Frame pointers only.
+    FramePointers,
+    /// Tables, or an error.
+    Tables,
+}
+
+/// Which tasks are sampled; every part that is set must hold.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Filter {
+    /// These processes and the children they make from now on.
+    pub pids: Vec<Pid>,
+    /// Threads of this name.
+    pub comm: Option<String>,
+    /// Tasks in this cgroup (version 2) or below it: its id and its depth below the root.
+    pub cgroup: Option<(u64, u32)>,
+}
+
+/// What the probe is loaded for.
+#[derive(Clone, Debug)]
+pub struct ProbeOptions {
+    /// Which tasks are sampled.
+    pub filter: Filter,
+    /// How user stacks are followed.
+    pub unwinding: Unwinding,
+    /// Samples a second and CPU: sizes the ring.
+    pub rate_hz: u32,
+    /// CPUs of the host: sizes the ring.
+    pub cpus: u32,
+}
+
+/// The probe in the kernel, with its maps.
+pub struct Probe {
+    pub(super) object: Ebpf,
+    /// The sampling program that loaded.
+    pub(super) sampler: &'static str,
+    /// Mappings by process.
+    pub mappings: KernelMappings,
+    /// Unwind tables by slot.
+    tables: Option<KernelTables>,
+    /// Sample records.
+    pub samples: RingBuf<MapData>,
+    /// Things to repair.
+    pub notices: RingBuf<MapData>,
+    targets: HashMap<MapData, u32, u32>,
+    counts: PerCpuArray<MapData, u64>,
+    /// Keeps the measurement of run time on.
+    _run_time: Option<OwnedFd>,
+}
+
+/// Name of the program that walks with tables.
+pub(super) const TABLE_SAMPLER: &str = "cpu";
+/// Name of the program that walks by frame pointers.
+pub(super) const FRAME_POINTER_SAMPLER: &str = "cpu_frame_pointers";
+/// Names of the lifecycle programs and of their tracepoints.
+pub(super) const LIFECYCLE: [(&str, &str); 2] =
+    [("process_fork", "sched_process_fork"), ("process_exec", "sched_process_exec")];
+
+/// Loads the probe and picks the sampling program that this kernel takes.
+///
+/// # Errors
+/// What the kernel refused, with the way out.
+pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
+    let config = probe_config(options);
+    let nodes = nodes_wanted();
+    let mut object = EbpfLoader::new()
+        .override_global("CONFIG", &Abi(config), true)
+        .map_max_entries("SAMPLES", ring_size_bytes(options))
+        .map_max_entries("MAPPINGS", nodes)
+        .map_max_entries("TARGETS", nodes)
+        .load(OBJECT)
+        .map_err(ProbeError::Load)?;
+    for (name, _tracepoint) in LIFECYCLE {
+        let program: &mut RawTracePoint = program_mut(&mut object, name)?;
+        program.load().map_err(|source| ProbeError::LoadProgram { program: name, source })?;
+    }
+    let sampler = load_sampler(&mut object, options.unwinding)?;
+    let mut probe = Probe {
+        sampler,
+        mappings: KernelMappings::new(take_map(&mut object, "MAPPINGS")?)?,
+        tables: Some(KernelTables::new(
+            take_map(&mut object, "TABLES")?,
+            take_map(&mut object, "RULES")?,
+        )?),
+        samples: typed_map(&mut object, "SAMPLES")?,
+        notices: typed_map(&mut object, "NOTICES")?,
+        targets: typed_map(&mut object, "TARGETS")?,
+        counts: typed_map(&mut object, "COUNTS")?,
+        _run_time: sys::enable_run_time_stats().ok(),
+        object,
+    };
+    for pid in &options.filter.pids {
+        probe.add_target(*pid)?;
+    }
+    Ok(probe)
+}
+
+/// Loads the sampler asked for, or the best one.
+fn load_sampler(object: &mut Ebpf, unwinding: Unwinding) -> Result<&'static str, ProbeError> {
+    let mut load = |name: &'static str| {
+        let program: &mut PerfEvent = program_mut(object, name)?;
+        match program.load() {
+            Ok(()) => Ok(name),
+            Err(source) => Err(ProbeError::LoadProgram { program: name, source }),
+        }
+    };
+    match unwinding {
+        Unwinding::Tables => load(TABLE_SAMPLER),
+        // With tables refused, frame pointers are all there is; `doctor` says so.
+        Unwinding::Auto => load(TABLE_SAMPLER).or_else(|refused| {
+            tracing::warn!(error = &refused as &dyn std::error::Error, "following frame pointers only");
+            load(FRAME_POINTER_SAMPLER)
+        }),
+        // Where tables load, that program follows frame pointers too, and knows mappings.
+        Unwinding::FramePointers => {
+            load(TABLE_SAMPLER).or_else(|_refused| load(FRAME_POINTER_SAMPLER))
+        }
+    }
+}
+
+/// Nodes for twice the processes that run now.
+fn nodes_wanted() -> u32 {
+    let processes = fs::read_dir("/proc").map_or(0, Iterator::count);
+    u32::try_from(processes).unwrap_or(NODES_MAX).saturating_mul(2).max(NODES_MAX)
+}
+
+/// Two seconds of samples, in bytes, as a power of two.
+fn ring_size_bytes(options: &ProbeOptions) -> u32 {
+    let samples = options.rate_hz.saturating_mul(options.cpus).saturating_mul(2);
+    samples
+        .saturating_mul(SAMPLE_SIZE_BYTES)
+        .clamp(RING_SIZE_BYTES_MIN, RING_SIZE_BYTES_MAX)
+        .next_power_of_two()
+}
+
+/// What the probe is told: filters, and where this kernel keeps things.
+fn probe_config(options: &ProbeOptions) -> ProbeConfig {
+    let filter = &options.filter;
+    let mut comm = [0; COMM_SIZE_BYTES];
+    if let Some(wanted) = &filter.comm {
+        // The kernel cuts names to 15 bytes and a zero.
+        for (slot, byte) in comm.iter_mut().take(COMM_SIZE_BYTES - 1).zip(wanted.bytes()) {
+            *slot = byte;
+        }
+    }
+    let (cgroup_id, cgroup_level) = filter.cgroup.unwrap_or_default();
+    let when = |on: bool, bit: u32| if on { bit } else { 0 };
+    let types = fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
+    let types = KernelTypes::parse(&types);
+    let task = |member: &str| {
+        types.as_ref().and_then(|types| types.offset_of("task_struct", member)).unwrap_or(OFFSET_MISSING)
+    };
+    ProbeConfig {
+        abi_version: ABI_VERSION,
+        filters: when(!filter.pids.is_empty(), FILTER_PID)
+            | when(filter.comm.is_some(), FILTER_COMM)
+            | when(filter.cgroup.is_some(), FILTER_CGROUP),
+        cgroup_id,
+        cgroup_level,
+        has_task_pt_regs: u32::from(has_task_pt_regs()),
+        task_mm: task("mm"),
+        task_stack: task("stack"),
+        task_tgid: task("tgid"),
+        user_regs_offset: KERNEL_STACK_SIZE_BYTES - REGISTERS_SIZE_BYTES,
+        frame_pointers_only: u32::from(options.unwinding == Unwinding::FramePointers),
+        reserved: 0,
+        comm,
+    }
+}
+
+/// Whether perf-event programs may call the helper that finds a task's registers.
+pub(super) fn has_task_pt_regs() -> bool {
+    aya::sys::is_helper_supported(
+        aya::programs::ProgramType::PerfEvent,
+        aya_obj::generated::bpf_func_id::BPF_FUNC_task_pt_regs,
+    )
+    .unwrap_or(false)
+}
+
+impl Probe {
+    /// Samples a process and the children it makes from now on (with a pid filter).
+    ///
+    /// # Errors
+    /// When the filter is full.
+    pub fn add_target(&mut self, pid: Pid) -> Result<(), ProbeError> {
+        self.targets
+            .insert(pid.0, 1, 0)
+            .map_err(|source| ProbeError::Map { name: "TARGETS", source })
+    }
+
+    /// Forgets a process of the filter that has ended.
+    pub fn remove_target(&mut self, pid: Pid) {
+        // Most processes are in no filter; that is not worth a word.
+        _ = self.targets.remove(&pid.0);
+    }
+
+    /// Hands out the tables, once: they are filled on threads of their own.
+    ///
+    /// # Errors
+    /// When they were handed out before.
+    pub fn take_tables(&mut self) -> Result<KernelTables, ProbeError> {
+        self.tables.take().ok_or(ProbeError::Missing { name: "TABLES" })
+    }
+
+    /// Whether user stacks are followed with tables.
+    pub fn uses_tables(&self) -> bool {
+        self.sampler == TABLE_SAMPLER
+    }
+
+    /// A counter, summed over all CPUs.
+    pub fn count(&self, counter: Counter) -> u64 {
+        self.counts.get(&(counter as u32), 0).map_or(0, |slots| slots.iter().sum())
+    }
+
+    /// Nanoseconds and runs of the sampling program so far; `None` where the kernel cannot tell.
+    pub fn sampler_run_time(&self) -> Option<(std::time::Duration, u64)> {
+        let program: &PerfEvent = self.object.program(self.sampler)?.try_into().ok()?;
+        let info = program.info().ok()?;
+        Some((info.run_time(), info.run_count()))
+    }
+}
+
+/// A program of the object by name and type.
+pub(super) fn program_mut<'a, P>(
+    object: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut P, ProbeError>
+where
+    &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
+{
+    let program = object.program_mut(name).ok_or(ProbeError::Missing { name })?;
+    program.try_into().map_err(|source| ProbeError::LoadProgram { program: name, source })
+}
+
+/// A map of the object by name.
+fn take_map(object: &mut Ebpf, name: &'static str) -> Result<Map, ProbeError> {
+    object.take_map(name).ok_or(ProbeError::Missing { name })
+}
+
+/// A map of the object by name and type.
+fn typed_map<M>(object: &mut Ebpf, name: &'static str) -> Result<M, ProbeError>
+where
+    M: TryFrom<Map, Error = aya::maps::MapError>,
+{
+    take_map(object, name)?.try_into().map_err(|source| ProbeError::Map { name, source })
+}

@@ -1,0 +1,23 @@
+//! The kernel side, seen from the daemon: load, verify, attach, fill, detach.
+//!
+//! Job: put the probe into the kernel and keep its maps true. In: the embedded BPF object, the
+//! running kernel's types, mappings and unwind tables. Out: rings of records, counters.
+//! **Invariant:** every hook is chosen by trying it, never by the kernel's version.
+
+mod abi;
+mod attach;
+mod btf;
+mod error;
+mod kernel_mappings;
+mod kernel_tables;
+mod load;
+mod survey;
+mod sys;
+
+pub use self::{
+    attach::{Sampling, SamplingClock, attach_lifecycle, attach_sampling, detach_sampling, open_process_events},
+    error::ProbeError,
+    kernel_mappings::{KernelMapping, KernelMappings},
+    kernel_tables::KernelTables,
+    load::{Filter, Probe, ProbeOptions, Unwinding, load},
+};

@@ -1,0 +1,68 @@
+//! System calls of the probe that no library wraps.
+#![expect(unsafe_code, reason = "system calls")]
+
+use std::{
+    io,
+    os::fd::{FromRawFd as _, OwnedFd, RawFd},
+};
+
+use aya_obj::generated::perf_event_attr;
+
+/// `PERF_FLAG_FD_CLOEXEC`
+const CLOSE_ON_EXEC: libc::c_ulong = 1 << 3;
+/// `BPF_ENABLE_STATS` of bpf(2).
+const BPF_ENABLE_STATS: libc::c_long = 32;
+/// `BPF_STATS_RUN_TIME`
+const RUN_TIME: u32 = 0;
+
+/// perf_event_open(2) for every process on one CPU.
+pub(super) fn open_event_on_cpu(attributes: &perf_event_attr, cpu: u32) -> io::Result<OwnedFd> {
+    let any_process: libc::pid_t = -1;
+    let no_group: RawFd = -1;
+    // SAFETY: the kernel reads `attributes.size` bytes of a struct that is that long.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            std::ptr::from_ref(attributes),
+            any_process,
+            cpu,
+            no_group,
+            CLOSE_ON_EXEC,
+        )
+    };
+    to_owned_fd(fd)
+}
+
+/// An all-zero `perf_event_attr` that knows its size.
+pub(super) fn event_attributes() -> perf_event_attr {
+    // SAFETY: a struct of integers and unions of integers; zero is a value of each.
+    let mut attributes: perf_event_attr = unsafe { std::mem::zeroed() };
+    attributes.size = u32::try_from(size_of::<perf_event_attr>())
+        .expect("the struct is about a hundred bytes long");
+    attributes
+}
+
+/// Turns on the kernel's measurement of BPF run time, for as long as the descriptor lives.
+/// Since: Linux 5.8.
+pub(super) fn enable_run_time_stats() -> io::Result<OwnedFd> {
+    // SAFETY: the command reads four bytes.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_ENABLE_STATS,
+            std::ptr::from_ref(&RUN_TIME),
+            size_of::<u32>(),
+        )
+    };
+    to_owned_fd(fd)
+}
+
+/// A system call's result as a descriptor.
+fn to_owned_fd(result: libc::c_long) -> io::Result<OwnedFd> {
+    let fd = RawFd::try_from(result).map_err(|_wide| io::ErrorKind::InvalidData)?;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a descriptor that the kernel just made for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

@@ -1,0 +1,153 @@
+//! Records of the probe.
+
+use std::time::Duration;
+
+use profiler_common::{
+    mapping::{self, FramePlace},
+    notice::{Notice, NoticeKind},
+    sample::{FLAG_FALLBACK, SampleHeader, Verdict},
+};
+use zerocopy::FromBytes as _;
+
+use super::DecodeError;
+use crate::model::{
+    Avma, Event, FileOffset, ObjectId, Pid, StackEnd, StackSample, Tid, Truncation, UserFrame,
+};
+
+/// Reads one sample record.
+///
+/// # Errors
+/// The first thing found wrong.
+pub fn decode_sample(record: &[u8]) -> Result<StackSample, DecodeError> {
+    let short = DecodeError::Short { found_bytes: record.len() };
+    let (header, frames) = SampleHeader::read_from_prefix(record).map_err(|_short| short)?;
+    let user_count = usize::from(header.user_frames);
+    let promised = user_count.saturating_add(usize::from(header.kernel_frames));
+    let (frames, _rest) = frames.as_chunks::<8>();
+    let frames = frames.get(..promised).ok_or(DecodeError::FrameCount { promised })?;
+    let mut words = frames.iter().map(|bytes| u64::from_ne_bytes(*bytes));
+    Ok(StackSample {
+        taken_at: Duration::from_nanos(header.taken_at_ns),
+        pid: Pid(header.pid),
+        tid: Tid(header.tid),
+        comm: decode_comm(&header.comm),
+        cgroup_id: header.cgroup_id,
+        user: words.by_ref().take(user_count).map(decode_frame).collect(),
+        kernel: words.map(Avma).collect(),
+        end: decode_end(header.verdict)?,
+        fallback: header.flags & FLAG_FALLBACK != 0,
+    })
+}
+
+/// Text up to the first zero; foreign bytes are replaced.
+fn decode_comm(bytes: &[u8]) -> String {
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}
+
+/// One user frame.
+fn decode_frame(word: u64) -> UserFrame {
+    match mapping::decode(word) {
+        FramePlace::Mapped { object, file_offset } => UserFrame::Object {
+            object: ObjectId(object),
+            offset: FileOffset(file_offset),
+        },
+        FramePlace::Bare { address } => UserFrame::Bare(Avma(address)),
+    }
+}
+
+/// How the walk ended.
+fn decode_end(code: u8) -> Result<StackEnd, DecodeError> {
+    let verdict = Verdict::try_from(code)
+        .map_err(|code| DecodeError::UnknownCode { what: "verdict", code: u32::from(code) })?;
+    let truncation = match verdict {
+        Verdict::Complete => return Ok(StackEnd::Complete),
+        Verdict::KernelThread => return Ok(StackEnd::KernelThread),
+        Verdict::Depth => Truncation::Depth,
+        Verdict::Unmapped => Truncation::Unmapped,
+        Verdict::UnknownProcess => Truncation::UnknownProcess,
+        Verdict::TableNotReady => Truncation::TableNotReady,
+        Verdict::NoUnwindInfo => Truncation::NoUnwindInfo,
+        Verdict::UnsupportedRule => Truncation::UnsupportedRule,
+        Verdict::UnreadableStack => Truncation::UnreadableStack,
+        Verdict::NotAscending => Truncation::NotAscending,
+        Verdict::NoRegisters => Truncation::NoRegisters,
+    };
+    Ok(StackEnd::Truncated(truncation))
+}
+
+/// Reads one notice record.
+///
+/// # Errors
+/// The first thing found wrong.
+pub fn decode_notice(record: &[u8]) -> Result<Event, DecodeError> {
+    let short = DecodeError::Short { found_bytes: record.len() };
+    let (notice, _rest) = Notice::read_from_prefix(record).map_err(|_short| short)?;
+    let kind = NoticeKind::try_from(notice.kind)
+        .map_err(|code| DecodeError::UnknownCode { what: "notice", code })?;
+    let pid = Pid(notice.pid);
+    Ok(match kind {
+        NoticeKind::UnknownProcess | NoticeKind::UnknownAddress => Event::Unknown { pid },
+        NoticeKind::Exec => Event::Forgotten { pid },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use profiler_common::sample::{SampleHeader, Verdict};
+    use zerocopy::IntoBytes as _;
+
+    use super::{DecodeError, StackEnd, Truncation, UserFrame, decode_sample};
+    use crate::model::{Avma, FileOffset, ObjectId};
+
+    /// The one place that knows how a record is laid out for these tests.
+    fn record(verdict: u8, user: &[u64], kernel: &[u64]) -> Vec<u8> {
+        let header = SampleHeader {
+            pid: 10,
+            tid: 11,
+            user_frames: u16::try_from(user.len()).unwrap(),
+            kernel_frames: u16::try_from(kernel.len()).unwrap(),
+            verdict,
+            comm: *b"worker\0garbage!!",
+            ..SampleHeader::default()
+        };
+        [header.as_bytes(), user.as_bytes(), kernel.as_bytes()].concat()
+    }
+
+    #[test]
+    fn reads_both_stacks_innermost_first() {
+        let mapped = profiler_common::mapping::encode_mapped(7, 0x1234);
+        let sample = decode_sample(&record(0, &[mapped, 0x7000], &[0xffff_ffff_8100_0000])).unwrap();
+        let object = ObjectId(7);
+        let offset = FileOffset(0x1234);
+        assert_eq!(
+            vec![UserFrame::Object { object, offset }, UserFrame::Bare(Avma(0x7000))],
+            sample.user
+        );
+        assert_eq!(vec![Avma(0xffff_ffff_8100_0000)], sample.kernel);
+        assert_eq!("worker", sample.comm);
+        assert_eq!(StackEnd::Complete, sample.end);
+    }
+
+    #[test]
+    fn says_why_a_stack_was_cut() {
+        let sample = decode_sample(&record(Verdict::Depth as u8, &[0x7000], &[])).unwrap();
+        assert_eq!(StackEnd::Truncated(Truncation::Depth), sample.end);
+    }
+
+    #[test]
+    fn rejects_a_record_cut_anywhere() {
+        let whole = record(0, &[1, 2], &[3]);
+        for length in 0..whole.len() {
+            assert!(decode_sample(&whole[..length]).is_err(), "cut to {length} bytes");
+        }
+        let shifted = [&[0], whole.as_slice()].concat();
+        assert!(decode_sample(&shifted[1..]).is_ok(), "alignment does not matter");
+    }
+
+    #[test]
+    fn rejects_a_verdict_nobody_defined() {
+        let unknown = DecodeError::UnknownCode { what: "verdict", code: 200 };
+        assert_eq!(Err(unknown), decode_sample(&record(200, &[], &[])));
+    }
+}

@@ -1,0 +1,137 @@
+//! What travels from the rings to the daemon.
+
+use std::time::Duration;
+
+use super::{Avma, BuildId, FileOffset, Pid, Tid, Truncation};
+
+/// Number that this run of the daemon gave an object file. Not stable across runs.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ObjectId(pub u32);
+
+/// One thing that happened on the host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// A process or thread was made.
+    Forked {
+        /// The process that made it.
+        parent: Pid,
+        /// The process it belongs to; the parent itself for a thread.
+        child: Pid,
+    },
+    /// A process runs another program: everything mapped before is gone.
+    Executed {
+        /// Which one.
+        pid: Pid,
+    },
+    /// The probe forgot a process's mappings at exec; it needs the new ones.
+    Forgotten {
+        /// Which one.
+        pid: Pid,
+    },
+    /// A process mapped code.
+    Mapped(NewMapping),
+    /// A thread ended.
+    Exited {
+        /// Its process.
+        pid: Pid,
+        /// The thread; equal in number to the process when its first thread ended.
+        tid: Tid,
+    },
+    /// The probe met an address or a process that it does not know.
+    Unknown {
+        /// Which process.
+        pid: Pid,
+    },
+    /// One look at one thread.
+    Sampled(StackSample),
+    /// Records about processes were lost: what is known of them may be stale.
+    ProcessRecordsLost {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// A mapping of code, as the kernel reported it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NewMapping {
+    /// Whose it is.
+    pub pid: Pid,
+    /// First address.
+    pub start: Avma,
+    /// One past the last address.
+    pub end: Avma,
+    /// Offset in the file of the byte at `start`.
+    pub file_offset: FileOffset,
+    /// Which file.
+    pub file: MappedFile,
+    /// Path as the process sees it, or a name in brackets, or `//anon`.
+    pub path: String,
+}
+
+/// What identifies a mapped file.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum MappedFile {
+    /// The kernel read the build id from the mapping.
+    BuildId(BuildId),
+    /// Device and inode; zero inode for memory without a file.
+    Inode(Inode),
+}
+
+/// A file on this host.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Inode {
+    /// Major number of the device.
+    pub device_major: u32,
+    /// Minor number of the device.
+    pub device_minor: u32,
+    /// Inode number; zero means no file.
+    pub number: u64,
+}
+
+/// Where a user frame is, before anyone has named it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum UserFrame {
+    /// In an object file.
+    Object {
+        /// Which one.
+        object: ObjectId,
+        /// Where in it.
+        offset: FileOffset,
+    },
+    /// At a bare address: code made at run time, or in no known mapping.
+    Bare(Avma),
+}
+
+/// How the walk of a user stack ended.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum StackEnd {
+    /// At the start of the thread.
+    Complete,
+    /// There is no user stack: a kernel thread.
+    KernelThread,
+    /// Before that.
+    Truncated(Truncation),
+}
+
+/// One look at one thread, as the probe recorded it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StackSample {
+    /// Monotonic clock.
+    pub taken_at: Duration,
+    /// Its process.
+    pub pid: Pid,
+    /// The thread.
+    pub tid: Tid,
+    /// Name of the thread; bytes that are not UTF-8 are replaced.
+    pub comm: String,
+    /// Its cgroup, version 2.
+    pub cgroup_id: u64,
+    /// User frames, innermost first.
+    pub user: Vec<UserFrame>,
+    /// Kernel frames, innermost first.
+    pub kernel: Vec<Avma>,
+    /// How the user walk ended.
+    pub end: StackEnd,
+    /// At least one frame was found by the frame-pointer fallback.
+    pub fallback: bool,
+}

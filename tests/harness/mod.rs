@@ -1,0 +1,25 @@
+//! Runs the built product on programs with known answers.
+//!
+//! Job: build the programs of `tests/workloads`, start them, run `profiler` on them, read what it wrote.
+//! In: names of workloads, arguments. Out: an [`Outcome`] with the stacks and the quality.
+
+mod chance;
+mod collapsed;
+mod outcome;
+mod patience;
+mod recipe;
+mod record;
+mod running;
+mod turn;
+mod workload;
+
+pub use self::{
+    chance::tolerance,
+    collapsed::{Collapsed, FoldedStack, TRUNCATED, plain_name},
+    outcome::{Ended, Outcome},
+    patience::until,
+    record::{Record, Recording},
+    running::{Running, signal, works_for},
+    turn::{Turn, skip, tool, turn},
+    workload::{build_dir, source, workload},
+};

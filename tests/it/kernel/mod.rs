@@ -1,0 +1,19 @@
+//! The real product, the real kernel, programs with known answers. As root; one test at a time.
+//!
+//! `cargo test -p profiler-tests kernel::` runs them with the `profiler` built beside them, or with the
+//! one that `PROFILER_BIN` names. Read in this order:
+
+mod check;
+
+mod split;
+mod unwinding;
+
+mod compiled_at_run_time;
+mod process;
+mod start_time;
+
+mod command;
+mod filter;
+mod output;
+
+mod mixed_load;
