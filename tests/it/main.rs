@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod kernel;
 #[cfg(test)]
+mod render;
+#[cfg(test)]
 mod unwind;
