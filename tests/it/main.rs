@@ -4,5 +4,7 @@
 mod kernel;
 #[cfg(test)]
 mod render;
+mod mutations;
+mod table_promises;
 #[cfg(test)]
 mod unwind;
