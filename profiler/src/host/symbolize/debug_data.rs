@@ -40,7 +40,8 @@ pub(super) fn mini_debug_info(elf: &Elf, size_max: u64) -> Result<Option<Vec<u8>
 
 /// Counts the bytes that an xz stream unpacks to, from the heads of its LZMA2 chunks.
 ///
-/// Source: xz file format 1.1.0, §2.1 and §3.1; LZMA2 as in `xz-embedded`'s `xz_dec_lzma2.c`.
+/// Source: xz file format 1.1.0, §2.1 and §3.1, for blocks; `lzma-rs`, which reads the same heads,
+/// for chunks.
 fn unpacked_size(stream: &[u8]) -> Option<u64> {
     let (header, mut rest) = stream.split_first_chunk::<12>()?;
     let check_size = match header.get(7)? & 0xf {
