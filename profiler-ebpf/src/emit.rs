@@ -1,21 +1,23 @@
 //! Reserve, fill, submit; count what is lost.
 
+use core::hint::black_box;
+
 use aya_ebpf::{
     bindings::BPF_RB_NO_WAKEUP,
     helpers::{
-        bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid,
-        bpf_get_smp_processor_id, bpf_ktime_get_ns,
-        generated::bpf_ringbuf_output,
+        bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_get_smp_processor_id,
+        bpf_ktime_get_ns,
+        generated::{bpf_get_current_comm, bpf_ringbuf_output},
     },
 };
 use profiler_common::{
     counter::Counter,
-    limits::RECORD_FRAMES_MAX,
+    limits::COMM_SIZE_BYTES,
     notice::{Notice, NoticeKind},
     sample::{SampleHeader, SignalCode},
 };
 
-use crate::maps::{COUNTS, NOTICES, SAMPLES, Scratch};
+use crate::maps::{COUNTS, NOTICES, Record, SAMPLES, Scratch};
 
 /// Adds to a counter.
 #[inline(always)]
@@ -30,35 +32,18 @@ pub(crate) fn count(counter: Counter, amount: u64) {
 /// Completes the header and sends the record. The daemon polls, so nobody is woken.
 #[inline(always)]
 pub(crate) fn sample(scratch: *mut Scratch, signal: SignalCode, kernel_frames: u32) {
+    fill_header(scratch, signal, kernel_frames);
     // SAFETY: `scratch` is a live map element that this program claimed.
-    let (user_frames, verdict, flags) = unsafe {
-        let walk = &raw const (*scratch).walk;
-        ((*walk).frames, (*walk).verdict, (*walk).flags)
-    };
-    let ids = bpf_get_current_pid_tgid();
-    let header = SampleHeader {
-        // SAFETY: helpers without arguments.
-        taken_at_ns: unsafe { bpf_ktime_get_ns() },
-        cgroup_id: unsafe { bpf_get_current_cgroup_id() },
-        pid: (ids >> 32) as u32,
-        tid: ids as u32,
-        cpu: unsafe { bpf_get_smp_processor_id() },
-        user_frames: user_frames as u16,
-        kernel_frames: kernel_frames as u16,
-        verdict: verdict as u8,
-        flags: flags as u8,
-        signal: signal as u8,
-        reserved: [0; 5],
-        comm: bpf_get_current_comm().unwrap_or_default(),
-    };
-    let frames = user_frames + kernel_frames;
-    if RECORD_FRAMES_MAX < frames {
+    let user_frames = unsafe { (*scratch).walk.frames };
+    let frames = u64::from(user_frames) + u64::from(kernel_frames);
+    // Hidden from the compiler, which would otherwise check one register and pass another; the
+    // verifier wants the bound on the one that is passed.
+    let size_bytes = black_box(size_of::<SampleHeader>() as u64 + frames * 8);
+    if size_of::<Record>() as u64 <= size_bytes {
         return;
     }
-    let size_bytes = size_of::<SampleHeader>() as u64 + u64::from(frames) * 8;
-    // SAFETY: the record is as long as the size, by the bound above.
+    // SAFETY: the record is longer than the size, by the bound above.
     let status = unsafe {
-        (*scratch).record.header = header;
         bpf_ringbuf_output(
             (&raw const SAMPLES).cast_mut().cast(),
             (&raw mut (*scratch).record).cast(),
@@ -71,6 +56,29 @@ pub(crate) fn sample(scratch: *mut Scratch, signal: SignalCode, kernel_frames: u
         count(Counter::FramesWalked, u64::from(user_frames));
     } else {
         count(Counter::SamplesRingFull, 1);
+    }
+}
+
+/// Writes the header in place: a copy by way of the stack would go byte by byte.
+#[inline(always)]
+fn fill_header(scratch: *mut Scratch, signal: SignalCode, kernel_frames: u32) {
+    let ids = bpf_get_current_pid_tgid();
+    // SAFETY: `scratch` is a live map element that this program claimed; the helpers take no
+    // arguments but the name's place and its length.
+    unsafe {
+        let walk = &raw const (*scratch).walk;
+        let header = &raw mut (*scratch).record.header;
+        (*header).taken_at_ns = bpf_ktime_get_ns();
+        (*header).cgroup_id = bpf_get_current_cgroup_id();
+        (*header).pid = (ids >> 32) as u32;
+        (*header).tid = ids as u32;
+        (*header).cpu = bpf_get_smp_processor_id();
+        (*header).user_frames = (*walk).frames as u16;
+        (*header).kernel_frames = kernel_frames as u16;
+        (*header).verdict = (*walk).verdict as u8;
+        (*header).flags = (*walk).flags as u8;
+        (*header).signal = signal as u8;
+        bpf_get_current_comm((&raw mut (*header).comm).cast(), COMM_SIZE_BYTES as u32);
     }
 }
 

@@ -118,7 +118,8 @@ pub(crate) struct Record {
     /// Filled last.
     pub(crate) header: SampleHeader,
     /// User frames, then kernel frames.
-    pub(crate) frames: [u64; RECORD_FRAMES_MAX as usize],
+    /// One more than is sent: the verifier wants the bound to be sharp.
+    pub(crate) frames: [u64; RECORD_FRAMES_MAX as usize + 1],
 }
 
 /// Working memory of one sample.

@@ -141,11 +141,11 @@ pub fn record(
         }
     }
     let duration = clock::monotonic().saturating_sub(started);
+    let cost = host.cost(started.saturating_sub(begun));
     probe::detach_sampling(&mut host.probe)?;
     host.drain();
     progress(Progress::Naming);
     let span = Span { start: span_start, duration };
-    let cost = host.cost(started.saturating_sub(begun));
     let profile = host.finish(options, sampling, span);
     Ok(Recording { profile, command_status, cost })
 }
@@ -217,24 +217,29 @@ impl Host {
         for event in self.events.drain(now) {
             self.handle(event, now, &mut changes);
         }
-        while let Some(record) = self.probe.notices.next() {
-            let event = decode_notice(&record);
-            drop(record);
-            match event {
-                Ok(event) => self.handle(event, now, &mut changes),
-                Err(_malformed) => self.undecodable += 1,
-            }
+        for event in self.take_notices() {
+            self.handle(event, now, &mut changes);
         }
         self.apply(&changes);
         while let Some(record) = self.probe.samples.next() {
-            let sample = decode_sample(&record);
-            drop(record);
-            match sample {
+            match decode_sample(&record) {
                 Ok(sample) => self.window.add(&locate(&self.processes, sample)),
                 Err(_malformed) => self.window.lose(Loss::Undecodable),
             }
         }
         self.processes.forget_ended(now);
+    }
+
+    /// Takes what the probe wants repaired.
+    fn take_notices(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some(record) = self.probe.notices.next() {
+            match decode_notice(&record) {
+                Ok(event) => events.push(event),
+                Err(_malformed) => self.undecodable += 1,
+            }
+        }
+        events
     }
 
     /// One event.

@@ -16,6 +16,7 @@
 //! | [`Quality`] | how good the data is: taken, lost, complete, truncated, unnamed |
 
 mod address;
+mod builder;
 mod event;
 mod frame;
 mod id;
@@ -25,6 +26,7 @@ mod quality;
 
 pub use self::{
     address::{Avma, FileOffset, Svma},
+    builder::ProfileBuilder,
     event::{
         Event, Inode, MappedFile, NewMapping, ObjectId, StackEnd, StackSample, UserFrame,
     },

@@ -1,1 +1,37 @@
 //! Pictures and files: values in, bytes out.
+//!
+//! Job: turn a [`Profile`](crate::model::Profile) into every format the product writes, and the
+//! formats it reads back into one. In: profiles or bytes. Out: bytes, text or profiles. Nothing
+//! here touches the system; every reader is bounded by `limits`, and foreign bytes never panic.
+//!
+//! | Format | Writes | Reads |
+//! |---|---|---|
+//! | SVG | `svg` on top of `collapsed` | no: a picture |
+//! | collapsed | `collapsed` | `collapsed` |
+//! | pprof | `wire::pprof` | `wire::pprof` |
+//! | speedscope | `speedscope` | `speedscope` |
+//! | own JSON | `json` | `json` |
+
+mod collapsed;
+mod diff;
+mod format;
+mod json;
+mod label;
+mod limits;
+mod output;
+mod speedscope;
+mod svg;
+mod table;
+mod units;
+
+pub use self::{
+    collapsed::CollapsedError,
+    diff::{Difference, DifferenceError, Normalize},
+    format::{Format, FormatError, ReadError, WriteError, read, write},
+    json::JsonError,
+    limits::INPUT_SIZE_BYTES_MAX,
+    output::path_for,
+    speedscope::SpeedscopeError,
+    svg::SvgError,
+    table::top,
+};

@@ -1,1 +1,3 @@
 //! The model as protobuf, and back: the only home of generated code.
+
+pub mod pprof;

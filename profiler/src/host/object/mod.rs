@@ -21,3 +21,8 @@ pub use self::{
     section::Section,
     segment::{LoadSegment, Segments},
 };
+
+/// The build id of an open file; `None` when it is no object file or carries none.
+pub fn build_id_of(file: &std::fs::File) -> Option<crate::model::BuildId> {
+    Object::parse(&::object::ReadCache::new(file)).ok()?.build_id()
+}

@@ -1,0 +1,39 @@
+//! `cargo xtask run`: from a fresh clone to a flame graph of this host.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, ensure};
+
+use crate::{
+    command::{Step, can_be_root},
+    repository::Repository,
+    setup,
+};
+
+/// What is run when nothing else is asked for.
+const WHOLE_HOST: [&str; 5] = ["record", "-d", "10", "-o", "flamegraph.svg"];
+
+/// Sets up, builds, and runs the profiler as root.
+///
+/// The picture lands in the folder the command was given in. The status is the profiler's own.
+pub(crate) fn run(repository: &Repository, args: &[String]) -> anyhow::Result<ExitCode> {
+    setup::for_build().context("set up")?;
+    repository
+        .cargo(["build", "--release", "--package", "profiler"])
+        .run()
+        .context("build the profiler")?;
+    ensure!(
+        can_be_root(),
+        "profiling a host needs root, and there is no sudo: run this as root"
+    );
+    let program = repository.target.join("release/profiler");
+    let profiler = Step::as_root(&program.to_string_lossy());
+    let status = if args.is_empty() {
+        profiler.args(WHOLE_HOST)
+    } else {
+        profiler.args(args)
+    }
+    .status()?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}

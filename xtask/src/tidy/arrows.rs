@@ -1,0 +1,121 @@
+//! Which stage may name which other stage. The one list; the rest of tidy enforces it.
+
+use std::collections::BTreeSet;
+
+use super::Finding;
+
+/// `(stage, stages it may name)`, in the order data flows.
+///
+/// Every name to the right of a stage appears above it, so the list is its own proof that there
+/// are no cycles. A stage is a folder of `profiler/src`, or of the room `host`; files that lie
+/// directly in the room go by `room/file`.
+pub(super) const ARROWS: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("clock", &[]),
+    ("telemetry", &["model"]),
+    ("config", &["model"]),
+    ("probe", &["model", "telemetry", "config"]),
+    ("ring", &["model", "telemetry"]),
+    ("process", &["model", "clock", "telemetry"]),
+    ("object", &["model"]),
+    ("unwind", &["model", "object"]),
+    ("aggregate", &["model"]),
+    ("symbolize", &["model", "object"]),
+    ("governor", &["model", "clock", "telemetry", "config"]),
+    ("wire", &["model"]),
+    ("ship", &["model", "clock", "telemetry", "config", "wire"]),
+    ("render", &["model"]),
+    (
+        "host/run",
+        &[
+            "model",
+            "clock",
+            "telemetry",
+            "config",
+            "probe",
+            "ring",
+            "process",
+            "object",
+            "unwind",
+            "aggregate",
+            "symbolize",
+            "governor",
+            "ship",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "model",
+            "clock",
+            "telemetry",
+            "config",
+            "wire",
+            "render",
+            "host/run",
+        ],
+    ),
+];
+
+/// Folders of `profiler/src` that hold stages instead of being one.
+pub(super) const ROOMS: &[&str] = &["host"];
+
+/// Stages that may name the kernel ABI, `profiler_common`.
+pub(super) const KERNEL_ABI_USERS: &[&str] = &["probe", "ring", "unwind"];
+
+/// What the table lets a stage name; `None` for a stage that is not in the table.
+pub(super) fn allowed(stage: &str) -> Option<&'static [&'static str]> {
+    ARROWS
+        .iter()
+        .find(|(name, _)| *name == stage)
+        .map(|(_, allowed)| *allowed)
+}
+
+/// Checks that the table has each stage once and that no arrow points down.
+pub(super) fn check_table(table: &[(&str, &[&str])]) -> Vec<Finding> {
+    let mut above = BTreeSet::new();
+    let mut findings = Vec::new();
+    for (stage, allowed) in table {
+        for name in allowed.iter().filter(|name| !above.contains(*name)) {
+            findings.push(Finding::new(
+                "arrows.rs",
+                format!("{stage} -> {name}: `{name}` is not above `{stage}`; order the table so that it is"),
+            ));
+        }
+        if !above.insert(stage) {
+            findings.push(Finding::new("arrows.rs", format!("{stage} is there twice")));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_order() {
+        assert_eq!(check_table(ARROWS), []);
+    }
+
+    #[test]
+    fn an_arrow_that_points_down_is_found() {
+        let findings = check_table(&[("a", &["b"]), ("b", &["a"])]);
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].what.starts_with("a -> b"));
+    }
+
+    #[test]
+    fn a_stage_that_is_there_twice_is_found() {
+        assert_eq!(check_table(&[("a", &[]), ("a", &[])]).len(), 1);
+    }
+
+    #[test]
+    fn users_of_the_kernel_abi_are_stages() {
+        assert!(
+            KERNEL_ABI_USERS
+                .iter()
+                .all(|stage| allowed(stage).is_some())
+        );
+    }
+}
