@@ -58,6 +58,32 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
     })
 }
 
+/// Checks that `path` can be written, without changing what is there: to be told now, not after
+/// ten minutes of recording.
+///
+/// # Errors
+/// [`OutputError::Io`], which names the path.
+pub fn check(path: &Path) -> Result<(), OutputError> {
+    if path == Path::new("-") {
+        return Ok(());
+    }
+    check_path(path).map_err(|source| OutputError::Io { path: path.to_owned(), source })
+}
+
+/// Makes and removes an empty file beside the target; opens what is no regular file.
+fn check_path(path: &Path) -> io::Result<()> {
+    let target = followed(path)?;
+    match fs::metadata(&target) {
+        Ok(known) if known.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(known) if !known.is_file() => Ok(()),
+        Ok(_) | Err(_) => {
+            let beside = partial_path(&target)?;
+            File::create(&beside)?;
+            fs::remove_file(&beside)
+        }
+    }
+}
+
 /// Writes to a file, device or pipe.
 fn write_path(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let target = followed(path)?;
@@ -81,18 +107,20 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
 
 /// Writes a new file beside the target and renames it.
 fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let beside = target.with_file_name(format!(
-        ".{}.{}.partial",
-        name.to_string_lossy(),
-        process::id()
-    ));
+    let beside = partial_path(target)?;
     let written = write_new(&beside, bytes).and_then(|()| fs::rename(&beside, target));
     if written.is_err() {
         // The first error is the one to tell; a file that was never made cannot be removed.
         let _second_error = fs::remove_file(&beside);
     }
     written
+}
+
+/// The name a file has while it is written.
+fn partial_path(target: &Path) -> io::Result<PathBuf> {
+    let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let partial = format!(".{}.{}.partial", name.to_string_lossy(), process::id());
+    Ok(target.with_file_name(partial))
 }
 
 /// Writes a file to the disk.

@@ -325,7 +325,7 @@ impl Host {
         // The maps are not needed any more; names need the memory.
         let Self { probe, tables, processes, window, vdso, .. } = self;
         drop((probe, tables));
-        let names = naming::name_places(&window, &processes, vdso.as_deref(), options.inlines);
+        let names = naming::name_places(&window, &processes, vdso.as_ref(), options.inlines);
         build_profile(&window, &names, &facts)
     }
 }

@@ -19,7 +19,7 @@ use profiler_common::unwind_row::RuleCode;
 
 use super::{
     probe::KernelTables,
-    unwind::{self, UnwindTable},
+    unwind::{self, TableCache, UnwindTable},
 };
 use crate::model::{BuildId, ObjectId};
 
@@ -47,7 +47,6 @@ struct Job {
     bytes: ObjectBytes,
 }
 
-struct TableCache; impl TableCache { fn open(_: &std::path::Path, _: u64) -> Result<Self, std::io::Error> {Ok(Self)} fn load(&self, _: &BuildId) -> Option<UnwindTable> {None} fn save(&self, _: &BuildId, _: &UnwindTable) -> Result<(), std::io::Error> {Ok(())} }
 /// What the workers share.
 struct Shared {
     tables: Mutex<KernelTables>,

@@ -1,6 +1,6 @@
 //! How good the data is. Carried by every profile, shown in every answer.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,22 @@ pub enum Truncation {
     NotAscending,
     /// The user registers could not be had.
     NoRegisters,
+}
+
+impl fmt::Display for Truncation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Depth => "too deep",
+            Self::Unmapped => "unmapped code",
+            Self::UnknownProcess => "new process",
+            Self::TableNotReady => "table not ready",
+            Self::NoUnwindInfo => "no unwind information",
+            Self::UnsupportedRule => "unsupported rule",
+            Self::UnreadableStack => "unreadable stack",
+            Self::NotAscending => "stack not ascending",
+            Self::NoRegisters => "no registers",
+        })
+    }
 }
 
 /// Where samples were lost.

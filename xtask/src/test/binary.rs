@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn test_programs_are_told_from_other_artifacts() {
+    fn programs_with_tests_are_told_from_other_artifacts() {
         let program = r#"{"reason":"compiler-artifact","manifest_path":"/w/tests/Cargo.toml",
             "target":{"name":"it"},"profile":{"test":true},"executable":"/t/it-1"}"#;
         let expected = Program {

@@ -7,8 +7,8 @@ use super::Finding;
 /// `(stage, stages it may name)`, in the order data flows.
 ///
 /// Every name to the right of a stage appears above it, so the list is its own proof that there
-/// are no cycles. A stage is a folder of `profiler/src`, or of the room `host`; files that lie
-/// directly in the room go by `room/file`.
+/// are no cycles. A stage is a folder of `profiler/src`, or of the room `host`. The files that lie
+/// directly in the room connect its stages; together they are `host/run`.
 pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("clock", &[]),
@@ -24,7 +24,7 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("governor", &["model", "clock", "telemetry", "config"]),
     ("wire", &["model"]),
     ("ship", &["model", "clock", "telemetry", "config", "wire"]),
-    ("render", &["model"]),
+    ("render", &["model", "wire"]),
     (
         "host/run",
         &[
@@ -60,8 +60,8 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
 /// Folders of `profiler/src` that hold stages instead of being one.
 pub(super) const ROOMS: &[&str] = &["host"];
 
-/// Stages that may name the kernel ABI, `profiler_common`.
-pub(super) const KERNEL_ABI_USERS: &[&str] = &["probe", "ring", "unwind"];
+/// Stages that may name the kernel ABI, `profiler_common`, and the root that connects them.
+pub(super) const KERNEL_ABI_USERS: &[&str] = &["probe", "ring", "unwind", "host/run"];
 
 /// What the table lets a stage name; `None` for a stage that is not in the table.
 pub(super) fn allowed(stage: &str) -> Option<&'static [&'static str]> {

@@ -7,15 +7,12 @@ use syn::{UseTree, visit::Visit};
 use super::{
     Finding,
     arrows::{KERNEL_ABI_USERS, allowed},
-    stage::{Place, modules, place},
+    stage::{Place, modules, place, place_of_file},
 };
 
 /// Checks the arrows that start in a file.
 pub(super) fn check(file: &Path, syntax: &syn::File) -> Vec<Finding> {
-    let Some(own_modules) = modules(file) else {
-        return Vec::new();
-    };
-    let Place::Stage(own) = place(&own_modules) else {
+    let (Some(own_modules), Some(Place::Stage(own))) = (modules(file), place_of_file(file)) else {
         return Vec::new();
     };
     let Some(allowed) = allowed(&own) else {

@@ -15,14 +15,15 @@ const LINES_RATCHET: &[&str] = &[];
 /// Names that say nothing about what a module holds.
 const EMPTY_NAMES: &[&str] = &["common", "helper", "helpers", "misc", "util", "utils"];
 
-/// Files and folders where `unsafe` may stand: shared memory, system calls, the kernel side, and
-/// programs that are there to be watched.
+/// Files and folders where `unsafe` may stand: shared memory, system calls without a safe face,
+/// the kernel side, and programs that are there to be watched.
 const UNSAFE_HOMES: &[&str] = &[
     "profiler-ebpf/src/",
+    "profiler/src/clock/",
+    "profiler/src/host/command.rs",
+    "profiler/src/host/probe/abi.rs",
     "profiler/src/host/probe/sys.rs",
-    "profiler/src/host/probe/pod.rs",
     "profiler/src/host/ring/mmap.rs",
-    "profiler/src/host/ring/sys.rs",
     "tests/workloads/",
 ];
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::arrows::ROOMS;
+use super::arrows::{ROOMS, allowed};
 
 /// Folder of the crate that has stages.
 const SOURCE: &str = "profiler/src";
@@ -42,17 +42,42 @@ pub(super) fn modules(file: &Path) -> Option<Vec<String>> {
     Some(parts)
 }
 
-/// The place of a path of modules.
+/// The place of a path of modules that some code names.
+///
+/// What lies in a room and is no stage of the table is one of the files of its composition root.
 pub(super) fn place<S: AsRef<str>>(modules: &[S]) -> Place {
     let mut names = modules.iter().map(AsRef::as_ref);
     match (names.next(), names.next()) {
         (None, _) => Place::Root,
         (Some(room), None) if ROOMS.contains(&room) => Place::Room(room.to_owned()),
-        // The composition root is a file of the room, not a folder of its own.
-        (Some(room), Some("run")) if ROOMS.contains(&room) => Place::Stage(format!("{room}/run")),
-        (Some(room), Some(stage)) if ROOMS.contains(&room) => Place::Stage(stage.to_owned()),
+        (Some(room), Some(stage)) if ROOMS.contains(&room) => {
+            if allowed(stage).is_some() {
+                Place::Stage(stage.to_owned())
+            } else {
+                composition_root(room)
+            }
+        }
         (Some(stage), _) => Place::Stage(stage.to_owned()),
     }
+}
+
+/// The place of a file of the product; `None` for other files.
+///
+/// Unlike a path of modules, a file shows whether it lies in a folder of its own, so that a stage
+/// that is missing from the table is known for one.
+pub(super) fn place_of_file(file: &Path) -> Option<Place> {
+    let modules = modules(file)?;
+    let folders = file.strip_prefix(SOURCE).ok()?.components().count() - 1;
+    Some(match modules.as_slice() {
+        [room, _] if folders == 1 && ROOMS.contains(&room.as_str()) => composition_root(room),
+        [room, stage, ..] if ROOMS.contains(&room.as_str()) => Place::Stage(stage.clone()),
+        modules => place(modules),
+    })
+}
+
+/// The files that lie directly in a room and connect its stages.
+fn composition_root(room: &str) -> Place {
+    Place::Stage(format!("{room}/run"))
 }
 
 /// The names of the folders that are stages, among the files of the repository.
@@ -73,7 +98,7 @@ mod tests {
     use super::*;
 
     fn place_of(file: &str) -> Option<Place> {
-        modules(Path::new(file)).map(|modules| place(&modules))
+        place_of_file(Path::new(file))
     }
 
     #[test]
@@ -82,6 +107,11 @@ mod tests {
         assert_eq!(place_of("profiler/src/host/ring/decode.rs"), stage("ring"));
         assert_eq!(place_of("profiler/src/host/ring/mod.rs"), stage("ring"));
         assert_eq!(place_of("profiler/src/host/run.rs"), stage("host/run"));
+        assert_eq!(place_of("profiler/src/host/command.rs"), stage("host/run"));
+        assert_eq!(
+            place_of("profiler/src/host/weather/mod.rs"),
+            stage("weather")
+        );
         assert_eq!(place_of("profiler/src/model/frame.rs"), stage("model"));
         assert_eq!(
             place_of("profiler/src/host/mod.rs"),
@@ -89,6 +119,15 @@ mod tests {
         );
         assert_eq!(place_of("profiler/src/main.rs"), Some(Place::Root));
         assert_eq!(place_of("profiler-common/src/lib.rs"), None);
+    }
+
+    #[test]
+    fn a_path_of_modules_knows_its_stage() {
+        let stage = |name: &str| Place::Stage(name.to_owned());
+        assert_eq!(place(&["host", "ring", "decode"]), stage("ring"));
+        assert_eq!(place(&["host", "shutdown", "Shutdown"]), stage("host/run"));
+        assert_eq!(place(&["model"]), stage("model"));
+        assert_eq!(place::<&str>(&[]), Place::Root);
     }
 
     #[test]

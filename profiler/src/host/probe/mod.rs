@@ -20,4 +20,5 @@ pub use self::{
     kernel_mappings::{KernelMapping, KernelMappings},
     kernel_tables::KernelTables,
     load::{Filter, Probe, ProbeOptions, Unwinding, load},
+    survey::{Finding, Survey, survey},
 };

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "system calls")]
 
 use std::{
+    ffi::CStr,
     io,
     os::fd::{FromRawFd as _, OwnedFd, RawFd},
 };
@@ -40,6 +41,24 @@ pub(super) fn event_attributes() -> perf_event_attr {
     attributes.size = u32::try_from(size_of::<perf_event_attr>())
         .expect("the struct is about a hundred bytes long");
     attributes
+}
+
+/// Opens a probe on a kernel function, only to see whether the kernel has kprobes: nothing is
+/// attached. `event_source` is the number of the kernel's kprobe event source.
+pub(super) fn try_kprobe(event_source: u32, function: &CStr) -> io::Result<()> {
+    let mut attributes = event_attributes();
+    attributes.type_ = event_source;
+    attributes.__bindgen_anon_3.kprobe_func = function.as_ptr() as u64;
+    open_event_on_cpu(&attributes, 0).map(drop)
+}
+
+/// Opens a probe at the start of a file, only to see whether the kernel has uprobes.
+pub(super) fn try_uprobe(event_source: u32, path: &CStr, offset: u64) -> io::Result<()> {
+    let mut attributes = event_attributes();
+    attributes.type_ = event_source;
+    attributes.__bindgen_anon_3.uprobe_path = path.as_ptr() as u64;
+    attributes.__bindgen_anon_4.probe_offset = offset;
+    open_event_on_cpu(&attributes, 0).map(drop)
 }
 
 /// Turns on the kernel's measurement of BPF run time, for as long as the descriptor lives.

@@ -20,3 +20,6 @@ pub(super) const OPERATIONS_MAX: usize = 9;
 /// Code past this offset in a file gets no rows, so that the page index stays below 1 MiB.
 pub(super) const FILE_OFFSET_MAX: u64 = 1 << 34;
 const _: () = assert!((FILE_OFFSET_MAX / TABLE_PAGE_SIZE_BYTES) * 4 <= 1 << 20);
+/// Files in the cache: more than the objects one host runs in its life between upgrades.
+/// What is found beyond that is removed.
+pub(super) const CACHE_FILES_MAX: usize = 1 << 16;

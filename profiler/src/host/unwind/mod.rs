@@ -12,7 +12,7 @@
 //! | state to rule, rule to number | `state.rs`, `rule_set.rs` |
 //! | functions to one sorted table | `compile.rs`, `assemble.rs`, `table.rs` |
 //! | table to words, and the search in them | `encode.rs`, `lookup.rs` |
-//! | tables kept between runs; the one file here that touches the disk | `cache.rs` |
+//! | tables kept between runs; the one file here that touches the disk | `cache.rs`, `cache_format.rs` |
 // Tests compute what they expect; the code that reads foreign bytes is checked without them.
 #![cfg_attr(
     not(test),
@@ -20,6 +20,8 @@
 )]
 
 mod assemble;
+mod cache;
+mod cache_format;
 mod cie;
 mod compile;
 mod encode;
@@ -35,6 +37,7 @@ mod state;
 mod table;
 
 pub use self::{
+    cache::{CacheError, TableCache},
     compile::{CallFrames, compile, compile_frames, compile_object},
     encode::TableChunk,
     error::CompileError,

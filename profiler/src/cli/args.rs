@@ -1,0 +1,49 @@
+//! What was typed. No I/O here, and nothing that depends on the machine.
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::{convert::ConvertArgs, diff::DiffArgs, doctor::DoctorArgs, record::RecordArgs};
+
+/// An eBPF host profiler: complete stacks of every process, no frame pointers needed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "profiler",
+    version,
+    propagate_version = true,
+    after_help = "\
+Examples:
+  profiler record -d 10 -o flamegraph.svg      the whole host for ten seconds
+  profiler record -p 1234 -o out.pb.gz         one process until Ctrl-C, for go tool pprof
+  profiler record -o out.svg -- make -j4       a command and its children
+  profiler diff before.pb.gz after.pb.gz -o diff.svg
+  profiler doctor                              what this kernel and these privileges allow"
+)]
+pub struct Args {
+    /// Say more about what happens; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Record a profile and write it to files
+    Record(RecordArgs),
+    /// Draw what changed between two profiles
+    Diff(DiffArgs),
+    /// Convert a profile from one format to another
+    Convert(ConvertArgs),
+    /// Say what this kernel and these privileges allow, what is lost, and what to do
+    Doctor(DoctorArgs),
+    /// Print the completions of a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the manual page, for `man -l -`
+    Man,
+}

@@ -1,0 +1,83 @@
+//! Runs a command line and picks the exit code.
+
+use std::{io, process::ExitCode};
+
+use clap::CommandFactory as _;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
+
+use super::{
+    args::{Args, Command},
+    convert, diff, doctor, output, record,
+};
+use crate::host::probe::ProbeError;
+
+/// A check failed, or anything else went wrong.
+const FAILED: u8 = 1;
+/// A privilege or a kernel feature is missing.
+const NOT_ALLOWED: u8 = 3;
+
+/// Runs a parsed command line. Prints the error, with everything that led to it, once.
+pub fn run(args: &Args) -> ExitCode {
+    start_log(args.verbose);
+    match run_command(&args.command) {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint(&format!("profiler: {error:#}"));
+            ExitCode::from(code_of(&error))
+        }
+    }
+}
+
+/// Runs one subcommand.
+fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Record(args) => record::run(args),
+        Command::Diff(args) => diff::run(args),
+        Command::Convert(args) => convert::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Args::command(), "profiler", &mut io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man => {
+            clap_mangen::Man::new(Args::command()).render(&mut io::stdout())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Sends the log to standard error: warnings, or what `-v` or `RUST_LOG` ask for.
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    };
+    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().init();
+}
+
+/// Exit code of an error.
+fn code_of(error: &anyhow::Error) -> u8 {
+    if error.chain().any(|cause| cause.is::<ProbeError>()) { NOT_ALLOWED } else { FAILED }
+}
+
+/// Whether the reader of our output went away, as `head` does: no failure of ours.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// One line for people.
+#[expect(clippy::print_stderr, reason = "the command line's one way to speak to people")]
+pub(super) fn eprint(line: &str) {
+    eprintln!("{line}");
+}
+
+/// One text for programs, to standard output.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    Ok(output::write(std::path::Path::new("-"), text.as_bytes())?)
+}

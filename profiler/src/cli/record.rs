@@ -1,0 +1,269 @@
+//! `profiler record`: a profile of this host, of processes, or of a command.
+
+use std::{
+    env,
+    ffi::OsString,
+    io::{self, IsTerminal as _, Write as _},
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{ExitCode, ExitStatus},
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+
+use super::{exit::eprint, output, signals};
+use crate::{
+    host::{
+        Shutdown,
+        probe::{Filter, Unwinding},
+        process::cgroup_id_and_level,
+        run::{self, Progress, RecordOptions, Recording},
+    },
+    model::{Pid, Profile, Signal},
+    render::{self, Format},
+};
+
+/// Where the picture goes when nothing else is said.
+const DEFAULT_OUTPUT: &str = "flamegraph.svg";
+/// Functions in the table at the end.
+const TOP_FUNCTIONS: usize = 15;
+/// Status of a command that a signal ended: this plus the signal, as shells have it.
+const SIGNAL_BASE: i32 = 128;
+
+/// Record a profile and write it to files
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Without -p, --cgroup, --comm or a command, the whole host is recorded. Ctrl-C ends early and still
+writes. Formats by extension: .svg, .collapsed or .txt, .pb.gz (pprof), .speedscope.json, .json.
+
+Examples:
+  profiler record -d 10                            the whole host, into flamegraph.svg
+  profiler record -F 999 -p 1234 -d 5 -o out.pb.gz one process, 999 times a second
+  profiler record -o out.svg -o out.json -- ./app  a command, into two files
+  profiler record -d 10 -o - | head                collapsed stacks to a pipe")]
+pub struct RecordArgs {
+    /// What to watch
+    #[arg(short, long, value_name = "EVENT", value_delimiter = ',', default_value = "cpu")]
+    event: Vec<EventName>,
+    /// Samples a second, on each CPU
+    #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    frequency: u32,
+    /// Seconds to record; until Ctrl-C, or the end of the command, when left out
+    #[arg(short, long, value_name = "SECS", value_parser = parse_seconds)]
+    duration: Option<Duration>,
+    /// Process to record, with the children it makes from now on; may be given more than once
+    #[arg(short, long, value_name = "PID")]
+    pid: Vec<u32>,
+    /// Folder of a cgroup (version 2) to record, the ones below it included
+    #[arg(long, value_name = "PATH")]
+    cgroup: Option<PathBuf>,
+    /// Name of the threads to record
+    #[arg(long, value_name = "NAME")]
+    comm: Option<String>,
+    /// How to follow user stacks
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    unwind: UnwindName,
+    /// File to write; may be given more than once; - is standard output [default: flamegraph.svg]
+    #[arg(short, long, value_name = "FILE")]
+    output: Vec<PathBuf>,
+    /// Format to write, when the file's name does not tell
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Leave out inlined functions and lines: quicker, less to read
+    #[arg(long)]
+    no_inlines: bool,
+    /// Folder that keeps compiled unwind tables for the next run
+    #[arg(long, value_name = "DIR", env = "PROFILER_CACHE_DIR")]
+    cache_dir: Option<PathBuf>,
+    /// Command to run and record, with all its children
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// Names of what can be watched.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum EventName {
+    /// Time on a CPU
+    Cpu,
+}
+
+/// Names of the ways to follow user stacks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum UnwindName {
+    /// Unwind tables where the kernel can search them, else frame pointers
+    Auto,
+    /// Frame pointers only
+    Fp,
+    /// Unwind tables, or an error
+    Dwarf,
+}
+
+/// Reads a number of seconds above zero.
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_text| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "must be more than 0 seconds, and not endless".to_owned())
+}
+
+/// Records and writes.
+///
+/// # Errors
+/// Each names the cause and the way out.
+pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
+    let outputs = outputs(args)?;
+    let options = options(args)?;
+    let shutdown = Shutdown::default();
+    signals::stop_on_signals(&shutdown).context("listen for Ctrl-C")?;
+    let shows_progress = io::stderr().is_terminal();
+    let recording = run::record(&options, &shutdown, &mut |progress| {
+        if shows_progress {
+            show(progress, options.duration);
+        }
+    })?;
+    if shows_progress {
+        clear_line();
+    }
+    for (path, format) in &outputs {
+        let path = render::path_for(path, Signal::Cpu, args.event.len());
+        let bytes = render::write(&recording.profile, *format)?;
+        output::write(&path, &bytes)?;
+    }
+    summarize(&recording, &outputs);
+    Ok(recording.command_status.map_or(ExitCode::SUCCESS, to_exit_code))
+}
+
+/// Every output with its format, each checked before anything is recorded.
+fn outputs(args: &RecordArgs) -> anyhow::Result<Vec<(PathBuf, Format)>> {
+    let paths = if args.output.is_empty() {
+        vec![PathBuf::from(DEFAULT_OUTPUT)]
+    } else {
+        args.output.clone()
+    };
+    paths
+        .into_iter()
+        .map(|path| {
+            let format = match args.format {
+                Some(format) => format,
+                None if path == Path::new("-") => Format::Collapsed,
+                None => Format::from_path(&path).context("name the format with --format")?,
+            };
+            output::check(&path)?;
+            Ok((path, format))
+        })
+        .collect()
+}
+
+/// What was typed, as what the host side takes.
+fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
+    let cgroup = args.cgroup.as_deref().map(|path| {
+        cgroup_id_and_level(path).with_context(|| format!("use {} as a cgroup", path.display()))
+    });
+    for pid in &args.pid {
+        if !Path::new(&format!("/proc/{pid}")).try_exists().unwrap_or(false) {
+            bail!("there is no process {pid}");
+        }
+    }
+    Ok(RecordOptions {
+        filter: Filter {
+            pids: args.pid.iter().copied().map(Pid).collect(),
+            comm: args.comm.clone(),
+            cgroup: cgroup.transpose()?,
+        },
+        unwinding: match args.unwind {
+            UnwindName::Auto => Unwinding::Auto,
+            UnwindName::Fp => Unwinding::FramePointers,
+            UnwindName::Dwarf => Unwinding::Tables,
+        },
+        rate_hz: args.frequency,
+        duration: args.duration,
+        command: (!args.command.is_empty()).then(|| args.command.clone()),
+        cache_dir: args.cache_dir.clone().or_else(default_cache_dir),
+        inlines: !args.no_inlines,
+    })
+}
+
+/// The user's cache folder, or the system's for a service without a home.
+fn default_cache_dir() -> Option<PathBuf> {
+    let base = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
+        .unwrap_or_else(|| PathBuf::from("/var/cache"));
+    Some(base.join("profiler/unwind"))
+}
+
+/// Overwrites the progress line.
+fn show(progress: Progress, duration: Option<Duration>) {
+    let line = match progress {
+        Progress::Sampling { elapsed, samples } => {
+            let whole = duration.map(|duration| format!(" of {:.0}", duration.as_secs_f64()));
+            format!(
+                "recording {:.0}{} s, {samples} samples; Ctrl-C to stop",
+                elapsed.as_secs_f64(),
+                whole.unwrap_or_default()
+            )
+        }
+        Progress::Naming => "finding names".to_owned(),
+    };
+    // A terminal that went away is no reason to stop.
+    _ = write!(io::stderr(), "\r\x1b[K{line}");
+}
+
+/// Removes the progress line.
+fn clear_line() {
+    // As above.
+    _ = write!(io::stderr(), "\r\x1b[K");
+}
+
+/// Says what was recorded, how good it is, and where it went.
+fn summarize(recording: &Recording, outputs: &[(PathBuf, Format)]) {
+    eprint(&render::top(&recording.profile, TOP_FUNCTIONS));
+    eprint(&quality_line(&recording.profile));
+    if let Some((time, runs)) = recording.cost.sampler {
+        tracing::info!(
+            runs,
+            ns_per_sample = time.as_nanos() / u128::from(runs.max(1)),
+            frames = recording.cost.frames_walked,
+            table_bytes = recording.cost.table_size_bytes,
+            rules = recording.cost.rules,
+            start_ms = recording.cost.started_after.as_millis(),
+            "cost"
+        );
+    }
+    for (path, _format) in outputs.iter().filter(|(path, _format)| path != Path::new("-")) {
+        eprint(&format!("wrote {}", path.canonicalize().unwrap_or_else(|_gone| path.clone()).display()));
+    }
+}
+
+/// One line on how good the data is.
+fn quality_line(profile: &Profile) -> String {
+    let quality = &profile.quality;
+    let share = |part: u64| {
+        #[expect(clippy::cast_precision_loss, reason = "a share for people to read")]
+        let share = 100.0 * part as f64 / quality.samples.max(1) as f64;
+        format!("{share:.1} %")
+    };
+    let mut line = format!(
+        "{} samples in {:.1} s; stacks complete: {}; lost: {}",
+        quality.samples,
+        profile.window.duration.as_secs_f64(),
+        share(quality.complete),
+        quality.lost_total(),
+    );
+    if 0 < quality.truncated_total() {
+        let reasons: Vec<String> = (quality.truncated.iter())
+            .map(|(reason, count)| format!("{reason} {}", share(*count)))
+            .collect();
+        line += &format!("; cut: {}", reasons.join(", "));
+    }
+    line
+}
+
+/// The command's exit code, as a shell would give it.
+fn to_exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or_else(|| status.signal().map(|signal| SIGNAL_BASE + signal));
+    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
