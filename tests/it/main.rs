@@ -3,8 +3,10 @@
 #[cfg(test)]
 mod kernel;
 #[cfg(test)]
-mod render;
 mod mutations;
+#[cfg(test)]
+mod render;
+#[cfg(test)]
 mod table_promises;
 #[cfg(test)]
 mod unwind;
