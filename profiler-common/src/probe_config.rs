@@ -41,8 +41,8 @@ pub struct ProbeConfig {
     pub user_regs_offset: u32,
     /// 1: never use tables, follow frame pointers only (`--unwind fp`).
     pub frame_pointers_only: u32,
-    /// Always zero.
-    pub reserved: u32,
+    /// Offset of `task_struct.in_execve`, in bits: it is a bitfield.
+    pub task_in_execve_bits: u32,
     /// Thread name to sample, with `FILTER_COMM`, padded with zeros.
     pub comm: [u8; COMM_SIZE_BYTES],
 }

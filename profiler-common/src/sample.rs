@@ -34,6 +34,9 @@ codes! {
         NotAscending = 9,
         /// The user registers could not be had.
         NoRegisters = 10,
+        /// There is no user stack: the program is just being replaced by another (exec). Counts as
+        /// complete.
+        Exec = 11,
     }
 }
 

@@ -32,7 +32,13 @@ pub(crate) fn sample(ctx: &PerfEventContext, walk: impl Fn(*mut Scratch)) {
     let side = task::load_user_registers(ctx, scratch);
     stack::begin(scratch, pid);
     match side {
-        UserSide::Running | UserSide::InKernel => walk(scratch),
+        UserSide::Running => walk(scratch),
+        UserSide::InKernel => {
+            walk(scratch);
+            if task::is_in_exec() {
+                stack::forget_cut_stack(scratch);
+            }
+        }
         UserSide::KernelThread => stack::end(scratch, Verdict::KernelThread),
         UserSide::Unknown => stack::end(scratch, Verdict::NoRegisters),
     }

@@ -29,7 +29,7 @@ pub(crate) static CONFIG: ProbeConfig = ProbeConfig {
     task_tgid: 0,
     user_regs_offset: 0,
     frame_pointers_only: 0,
-    reserved: 0,
+    task_in_execve_bits: 0,
     comm: [0; 16],
 };
 

@@ -57,6 +57,21 @@ pub(crate) fn end(scratch: *mut Scratch, verdict: Verdict) {
     unsafe { (*scratch).walk.verdict = verdict as u32 };
 }
 
+/// Drops a cut user stack of a task in exec: the memory it lay in has been given back, so there is
+/// nothing that could be complete.
+#[inline(always)]
+pub(crate) fn forget_cut_stack(scratch: *mut Scratch) {
+    // SAFETY: a live map element that the caller claimed.
+    unsafe {
+        if (*scratch).walk.verdict != Verdict::Complete as u32 {
+            (*scratch).walk.frames = 0;
+        }
+    }
+    if unsafe { (*scratch).walk.frames } == 0 {
+        end(scratch, Verdict::Exec);
+    }
+}
+
 /// Appends the kernel stack behind the user frames; returns its length in frames.
 #[inline(always)]
 pub(crate) fn append_kernel_frames(ctx: &impl EbpfContext, scratch: *mut Scratch) -> u32 {

@@ -141,6 +141,21 @@ fn saved_registers() -> Option<u64> {
     Some(stack + config!(user_regs_offset) as u64)
 }
 
+/// Whether the current task is replacing its program: its old stack may be gone already.
+#[inline(always)]
+pub(crate) fn is_in_exec() -> bool {
+    let bits = config!(task_in_execve_bits);
+    if bits == OFFSET_MISSING {
+        return false;
+    }
+    // SAFETY: the helper checks the address.
+    let byte = unsafe {
+        let task = bpf_get_current_task();
+        bpf_probe_read_kernel((task + u64::from(bits / 8)) as *const u8)
+    };
+    byte.is_ok_and(|byte| byte >> (bits % 8) & 1 != 0)
+}
+
 /// `current->mm`, 0 for a kernel thread or when it cannot be read.
 #[inline(always)]
 fn current_mm() -> u64 {

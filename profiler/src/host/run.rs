@@ -33,7 +33,11 @@ use crate::{
 /// Longest time between two drains of the sample ring, which holds two seconds.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(100);
 /// Pause after a wake-up, so that a burst of process records costs one drain and not one each.
-const BATCH_PAUSE: Duration = Duration::from_millis(1);
+/// A process that lives for milliseconds must be known before its first sample, so it is short.
+const BATCH_PAUSE: Duration = Duration::from_micros(200);
+/// Scheduling weight of the thread that tells the probe of new programs: every moment it waits for
+/// a CPU, their stacks are cut. It sleeps nearly always.
+const TRACKER_NICENESS: i32 = -20;
 /// Longest wait for the tables of running processes before sampling starts.
 const WARM_START_MAX: Duration = Duration::from_secs(10);
 
@@ -120,6 +124,7 @@ pub fn record(
     let held = options.command.as_deref().map(HeldCommand::start).transpose();
     let held = held.context("start the command")?;
     let mut host = Host::start(options, held.as_ref().map(|held| held.pid))?;
+    raise_priority();
     let sampling = probe::attach_sampling(&mut host.probe, options.rate_hz)?;
     let span_start = clock::wall();
     let started = clock::monotonic();
@@ -288,8 +293,18 @@ impl Host {
         }
     }
 
+    /// Says what the probe counted, for whoever asks with `-v`.
+    fn log_counters(&self) {
+        for counter in Counter::ALL {
+            tracing::debug!(?counter, count = self.probe.count(*counter), "counted by the probe");
+        }
+        let refused = self.probe.mappings.refused();
+        tracing::debug!(refused, undecodable = self.undecodable, "mappings and records refused");
+    }
+
     /// What it cost so far.
     fn cost(&self, started_after: Duration) -> Cost {
+        self.log_counters();
         let (table_size_bytes, rules) = self.tables.kernel_use();
         Cost {
             sampler: self.probe.sampler_run_time(),
@@ -355,6 +370,13 @@ fn raise_file_limit() {
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::debug!(%error, "the limit on open files stays as it is");
+    }
+}
+
+/// Puts this thread before others; threads made before and after keep their own weight.
+fn raise_priority() {
+    if let Err(error) = rustix::process::setpriority_process(None, TRACKER_NICENESS) {
+        tracing::debug!(%error, "the tracker runs at the usual priority");
     }
 }
 

@@ -107,8 +107,8 @@ pub enum UserFrame {
 pub enum StackEnd {
     /// At the start of the thread.
     Complete,
-    /// There is no user stack: a kernel thread.
-    KernelThread,
+    /// There is no user stack: a kernel thread, or a task that is just replacing its program.
+    NoUserStack,
     /// Before that.
     Truncated(Truncation),
 }

@@ -49,7 +49,7 @@ impl Window {
         self.samples += 1;
         self.fallback += u64::from(sample.fallback);
         match sample.end {
-            StackEnd::Complete | StackEnd::KernelThread => self.complete += 1,
+            StackEnd::Complete | StackEnd::NoUserStack => self.complete += 1,
             StackEnd::Truncated(reason) => *self.truncated.entry(reason).or_default() += 1,
         }
     }
@@ -89,7 +89,7 @@ impl Window {
 fn places(sample: &StackSample) -> Vec<Place> {
     let cut = match sample.end {
         StackEnd::Truncated(reason) => Some(reason),
-        StackEnd::Complete | StackEnd::KernelThread => None,
+        StackEnd::Complete | StackEnd::NoUserStack => None,
     };
     let last = sample.user.len().saturating_sub(1);
     let user = sample.user.iter().enumerate().map(|(index, frame)| match *frame {

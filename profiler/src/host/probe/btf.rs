@@ -99,6 +99,11 @@ impl<'a> KernelTypes<'a> {
 
     /// Bytes from the start of a struct to a member, members of unnamed inner structs included.
     pub(super) fn offset_of(&self, name: &str, member: &str) -> Option<u32> {
+        self.bit_offset_of(name, member)?.checked_div(8)
+    }
+
+    /// Bits from the start of a struct to a member, which may be a bitfield.
+    pub(super) fn bit_offset_of(&self, name: &str, member: &str) -> Option<u32> {
         let number = *self.structs.get(name.as_bytes())?;
         self.find_member(number, member.as_bytes(), NESTING_MAX)
     }
@@ -110,15 +115,14 @@ impl<'a> KernelTypes<'a> {
         members.bytes.chunks_exact(12).find_map(|member| {
             let [name, kind, bits] = *words(member, 3)?.as_slice() else { return None };
             let bits = if members.has_bitfields { bits & 0xff_ffff } else { bits };
-            let offset = bits.checked_div(8)?;
             let name = self.text(name)?;
             if name == wanted {
-                return Some(offset);
+                return Some(bits);
             }
             if !name.is_empty() {
                 return None;
             }
-            offset.checked_add(self.find_member(kind, wanted, nesting)?)
+            bits.checked_add(self.find_member(kind, wanted, nesting)?)
         })
     }
 }

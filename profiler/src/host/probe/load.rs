@@ -202,7 +202,10 @@ fn probe_config(options: &ProbeOptions) -> ProbeConfig {
         task_tgid: task("tgid"),
         user_regs_offset: KERNEL_STACK_SIZE_BYTES - REGISTERS_SIZE_BYTES,
         frame_pointers_only: u32::from(options.unwinding == Unwinding::FramePointers),
-        reserved: 0,
+        task_in_execve_bits: types
+            .as_ref()
+            .and_then(|types| types.bit_offset_of("task_struct", "in_execve"))
+            .unwrap_or(OFFSET_MISSING),
         comm,
     }
 }

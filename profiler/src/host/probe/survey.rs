@@ -12,6 +12,7 @@ use super::{
     load::{Filter, ProbeOptions, has_task_pt_regs, load},
     sys,
 };
+use crate::model::Pid;
 
 /// Rate of the trial: enough to attach, too slow to cost anything.
 const TRIAL_RATE_HZ: u32 = 1;
@@ -224,23 +225,44 @@ fn kernel_symbols() -> Finding {
         "run as root or with CAP_SYSLOG, and set kernel.kptr_restrict to 1 or 0")
 }
 
-/// Whether other users' processes can be read.
+/// Whether the mappings of other processes can be read. One process may be guarded on purpose (the
+/// first one often is); that none can be read is what counts.
 fn other_processes() -> Finding {
-    let found = fs::read_to_string("/proc/1/maps").map(|_maps| "/proc/1/maps can be read".to_owned());
-    finding("mappings of other processes", found,
+    finding("mappings of other processes",
+        try_other_processes(|pid| fs::read_to_string(format!("/proc/{pid}/maps")).map(drop)),
         "processes of other users have no stacks until they map something new",
         "run as root, or with CAP_SYS_PTRACE")
 }
 
 /// Whether deleted files and files of other mount namespaces can be opened.
 fn mapped_files() -> Finding {
-    let found = fs::read_dir("/proc/1/map_files").and_then(|mut files| match files.next() {
-        Some(file) => fs::File::open(file?.path()).map(|_file| "/proc/PID/map_files can be opened".to_owned()),
-        None => Ok("nothing is mapped by process 1".to_owned()),
-    });
-    finding("deleted and replaced files", found,
+    let open = |pid| match fs::read_dir(format!("/proc/{pid}/map_files"))?.next() {
+        Some(file) => fs::File::open(file?.path()).map(drop),
+        None => Err(io::ErrorKind::NotFound.into()),
+    };
+    finding("deleted and replaced files", try_other_processes(open),
         "files that were deleted or replaced while they run have no tables and no names",
         "run as root, or with CAP_CHECKPOINT_RESTORE")
+}
+
+/// Tries something on the other processes until it works on one; else gives the first failure.
+fn try_other_processes(attempt: impl Fn(Pid) -> io::Result<()>) -> io::Result<String> {
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "no other process to try");
+    let others = fs::read_dir("/proc")?
+        .filter_map(|folder| folder.ok()?.file_name().to_str()?.parse().ok().map(Pid))
+        .filter(|pid| pid.0 != std::process::id() && has_code(*pid));
+    for pid in others {
+        match attempt(pid) {
+            Ok(()) => return Ok(format!("tried on process {pid}")),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+/// Whether a process runs a program: kernel threads do not.
+fn has_code(pid: Pid) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| !words.is_empty())
 }
 
 /// Whether the kernel takes programs of a type.

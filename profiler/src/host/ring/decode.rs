@@ -62,7 +62,7 @@ fn decode_end(code: u8) -> Result<StackEnd, DecodeError> {
         .map_err(|code| DecodeError::UnknownCode { what: "verdict", code: u32::from(code) })?;
     let truncation = match verdict {
         Verdict::Complete => return Ok(StackEnd::Complete),
-        Verdict::KernelThread => return Ok(StackEnd::KernelThread),
+        Verdict::KernelThread | Verdict::Exec => return Ok(StackEnd::NoUserStack),
         Verdict::Depth => Truncation::Depth,
         Verdict::Unmapped => Truncation::Unmapped,
         Verdict::UnknownProcess => Truncation::UnknownProcess,
