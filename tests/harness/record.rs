@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     fs::{self, File},
     os::unix::process::CommandExt as _,
     path::PathBuf,
@@ -148,16 +148,17 @@ impl Recording {
         self.child.id()
     }
 
-    /// Waits until the product samples: until it holds a perf event and its programs are loaded.
+    /// Waits until the product samples: until its program for perf events has run.
     ///
     /// # Errors
     /// When it ends before that, or does not get there within a minute.
     pub fn samples(&mut self) -> anyhow::Result<()> {
-        let fds = format!("/proc/{}/fd", self.child.id());
+        let _counted = RunCounts::switch_on()?;
+        let descriptors = format!("/proc/{}/fdinfo", self.child.id());
         until("profiler samples", START_LIMIT, || {
             let ended = self.child.try_wait()?;
             ensure!(ended.is_none(), "profiler ended: {}", self.ended()?.stderr);
-            Ok(holds_perf_event(&fds)?.then_some(()))
+            Ok(sampler_has_run(&descriptors)?.then_some(()))
         })
     }
 
@@ -202,12 +203,44 @@ impl Drop for Recording {
     }
 }
 
-/// Whether one of the descriptors in a folder of `/proc` is a perf event.
-fn holds_perf_event(fds: &str) -> anyhow::Result<bool> {
-    for entry in fs::read_dir(fds).with_context(|| format!("read {fds}"))? {
-        let is_event = |link: PathBuf| link.as_os_str() == OsStr::new("anon_inode:[perf_event]");
-        // A descriptor that is closed meanwhile is not the one waited for.
-        if fs::read_link(entry?.path()).is_ok_and(is_event) {
+/// The kernel counts the runs of BPF programs while this lives.
+#[derive(Debug)]
+struct RunCounts {
+    /// What the setting was before.
+    before: String,
+}
+
+impl RunCounts {
+    /// The kernel's switch.
+    const SETTING: &str = "/proc/sys/kernel/bpf_stats_enabled";
+
+    /// Switches counting on, whatever it was.
+    fn switch_on() -> anyhow::Result<Self> {
+        let before = fs::read_to_string(Self::SETTING).context("read bpf_stats_enabled")?;
+        fs::write(Self::SETTING, "1").context("write bpf_stats_enabled")?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for RunCounts {
+    fn drop(&mut self) {
+        // Left on, it costs the host nanoseconds a run; nothing else can be done about it.
+        drop(fs::write(Self::SETTING, &self.before));
+    }
+}
+
+/// Whether one of the descriptors is a program for perf events that has run.
+fn sampler_has_run(descriptors: &str) -> anyhow::Result<bool> {
+    for entry in fs::read_dir(descriptors).with_context(|| format!("read {descriptors}"))? {
+        // One that is closed meanwhile is not the one waited for.
+        let facts = fs::read_to_string(entry?.path()).unwrap_or_default();
+        let fact = |name: &str| {
+            let mut lines = facts.lines();
+            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"))
+        };
+        // BPF_PROG_TYPE_PERF_EVENT is 7.
+        let is_sampler = fact("prog_type").is_some_and(|kind| kind.starts_with('7'));
+        if is_sampler && fact("run_cnt").is_some_and(|count| count != "0") {
             return Ok(true);
         }
     }

@@ -3,4 +3,10 @@
 #[cfg(test)]
 mod kernel;
 #[cfg(test)]
+mod mutations;
+#[cfg(test)]
+mod render;
+#[cfg(test)]
+mod table_promises;
+#[cfg(test)]
 mod unwind;

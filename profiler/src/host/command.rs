@@ -4,7 +4,10 @@
 use std::{
     ffi::OsString,
     io,
-    os::{fd::OwnedFd, unix::process::CommandExt as _},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::process::CommandExt as _,
+    },
     process::{Child, Command},
     thread::{self, JoinHandle},
 };
@@ -21,7 +24,8 @@ use crate::model::Pid;
 pub struct HeldCommand {
     /// The process.
     pub pid: Pid,
-    /// Closing it lets the command run. It closes by itself when this process dies.
+    /// A byte in it lets the command run. When this process dies it closes, and the command never
+    /// runs.
     gate: OwnedFd,
     /// Starting a process waits for its exec, so that goes on elsewhere.
     starting: JoinHandle<io::Result<Child>>,
@@ -37,16 +41,15 @@ impl HeldCommand {
             words.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
         let (gate_end, gate) = pipe_with(PipeFlags::CLOEXEC)?;
         let (pid_end, pid_writer) = pipe_with(PipeFlags::CLOEXEC)?;
-        let gate_in_child = gate.try_clone()?;
         let mut command = Command::new(program);
         command.args(arguments);
-        let mut ends = Some((gate_end, gate_in_child, pid_writer));
+        let gate_number = gate.as_raw_fd();
         let hook = move || {
-            let Some((gate_end, gate, pid_writer)) = ends.take() else { return Ok(()) };
-            // The child's own copy of the gate would keep it open for ever.
-            drop(gate);
+            // SAFETY: a fork copies descriptors under the same numbers, so this is the child's own
+            // copy of the gate, which would hide the profiler's death; nobody else here uses it.
+            unsafe { libc::close(gate_number) };
             announce(&pid_writer)?;
-            wait_for_close(&gate_end)
+            wait_for_release(&gate_end)
         };
         // SAFETY: between fork and exec the hook only closes, writes to and reads from pipes, which
         // is async-signal-safe; it allocates nothing.
@@ -66,7 +69,7 @@ impl HeldCommand {
     /// # Errors
     /// What exec said, most often that there is no such program.
     pub fn release(self) -> io::Result<Child> {
-        drop(self.gate);
+        write(&self.gate, &[1])?;
         self.starting.join().map_err(|_panicked| io::Error::from(io::ErrorKind::Other))?
     }
 }
@@ -78,12 +81,13 @@ fn announce(writer: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until the other end of a pipe is closed.
-fn wait_for_close(end: &OwnedFd) -> io::Result<()> {
+/// Waits for the word to run; an end without a word means that the profiler died.
+fn wait_for_release(gate_end: &OwnedFd) -> io::Result<()> {
     loop {
-        match read(end, &mut [0]) {
-            Ok(0) => return Ok(()),
-            Ok(_) | Err(Errno::INTR) => {}
+        match read(gate_end, &mut [0]) {
+            Ok(0) => return Err(io::ErrorKind::BrokenPipe.into()),
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }

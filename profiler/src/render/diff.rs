@@ -137,24 +137,33 @@ impl Difference {
     /// # Errors
     /// The picture could not be drawn.
     pub fn to_svg(&self, before: &str, after: &str) -> Result<Vec<u8>, SvgError> {
-        let larger = self.totals.before.max(self.totals.after);
-        let shift = svg::shift_for(larger);
+        let all = self
+            .stacks
+            .values()
+            .flat_map(|pair| [pair.before, pair.after]);
+        let shift = svg::shift_for(all);
         let unit = fitting_unit(self.totals.after, &self.value_type, svg::WHOLE_UNITS_MIN);
         let widths = svg::widths(&self.stacks, |pair| pair.after >> shift);
         Picture {
             title: format!("{before} → {after}"),
             subtitle: format!(
-                "{} → {} · width: after · colour: change of the function itself",
+                "{} → {} {} · width: after · colour: change of the function itself",
                 quantity(self.totals.before, &self.value_type),
                 quantity(self.totals.after, &self.value_type),
+                self.value_type.kind,
             ),
             count_name: unit.map_or_else(|| self.value_type.kind.clone(), |u| u.name.to_owned()),
             factor: svg::power_of_two(shift) / unit.map_or(1.0, |unit| unit.size),
+            background: svg::BACKGROUND_OF_CHANGES,
             palette: None,
             legend: &svg::CHANGES,
-            lines: svg::lines(&self.stacks, |pair| {
-                format!("{} {}", pair.before >> shift, pair.after >> shift)
-            }),
+            lines: if self.totals.after > 0 {
+                svg::lines(&self.stacks, |pair| {
+                    format!("{} {}", pair.before >> shift, pair.after >> shift)
+                })
+            } else {
+                Vec::new()
+            },
             width_percent_min: svg::width_percent_min(widths, self.totals.after >> shift),
         }
         .draw()
@@ -214,6 +223,14 @@ mod tests {
            +2    +10.0           10   50.0%           12   60.0%  f
 ";
         assert_eq!(expected, difference.to_table(10));
+    }
+
+    #[test]
+    fn a_difference_to_nothing_is_drawn() {
+        let (before, after) = (profile("a;f 10\n"), profile(""));
+        let difference = Difference::between(&before, &after, Normalize::EqualTotals).unwrap();
+        let picture = difference.to_svg("a", "b").unwrap();
+        assert!(String::from_utf8(picture).unwrap().contains("no samples"));
     }
 
     #[test]

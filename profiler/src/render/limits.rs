@@ -12,9 +12,9 @@ pub(super) const STACK_DEPTH_MAX: usize = 16 * 1024;
 /// Guess: a million stacks of 64 frames.
 pub(super) const FRAMES_READ_MAX: usize = 64 << 20;
 
-/// Rectangles in one picture. A browser lays out 50,000 in about a second (measured in Chromium);
-/// beyond, the narrowest are left out.
-pub(super) const RECTANGLES_MAX: usize = 50_000;
+/// Rectangles in one picture; beyond, the narrowest are left out. Chromium took 12 s until it could
+/// be used with twice as many, on two cores that five builds were busy on.
+pub(super) const RECTANGLES_MAX: usize = 25_000;
 
 /// Narrowest rectangle in a picture, in pixels at [`PICTURE_WIDTH_PIXELS`].
 pub(super) const RECTANGLE_WIDTH_PIXELS_MIN: f64 = 0.1;

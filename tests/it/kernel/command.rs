@@ -83,15 +83,20 @@ fn interrupted_recording_of_the_host_still_writes() {
 #[test]
 fn interrupted_command_still_gives_a_profile() {
     let _turn = require_root!();
-    let mut recording = record("split", 120).start().unwrap();
-    recording.samples().unwrap();
+    let recording = record("split", 120).start().unwrap();
     let split = until("split works", Duration::from_secs(30), || {
         Ok(child_of(recording.pid()))
     });
     works_for(split.unwrap(), Duration::from_secs(1)).unwrap();
     recording.interrupt_group().unwrap();
     let outcome = recording.outcome().unwrap();
-    assert_eq!(outcome.ended.code(), Some(130), "{}", outcome.ended.stderr);
+    // The command's status where the product saw it end, or its own.
+    let code = outcome.ended.code();
+    assert!(
+        matches!(code, Some(0 | 130)),
+        "{code:?}: {}",
+        outcome.ended.stderr
+    );
     assert!(outcome.collapsed.of_comm("split").total() > 200);
 }
 

@@ -14,6 +14,7 @@ mod start_time;
 
 mod command;
 mod filter;
+mod hostile;
 mod output;
 
 mod mixed_load;

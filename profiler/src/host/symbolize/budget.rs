@@ -11,7 +11,7 @@ use super::{error::ReadError, limits::STEPS_PER_CLOCK_LOOK};
 #[derive(Debug)]
 pub(super) struct Budget {
     /// End of the time, absent when the clock cannot hold it.
-    ends_at: Option<Instant>,
+    ends_at: Cell<Option<Instant>>,
     /// Steps until the next look at the clock.
     steps_left: Cell<u32>,
     /// The end was seen; stays so.
@@ -22,9 +22,23 @@ impl Budget {
     /// Starts the time.
     pub(super) fn new(time: Duration) -> Self {
         Self {
-            ends_at: now().checked_add(time),
+            ends_at: Cell::new(now().checked_add(time)),
             steps_left: Cell::new(STEPS_PER_CLOCK_LOOK),
             expired: Cell::new(false),
+        }
+    }
+
+    /// Leaves at least this much time from now on, for work that must not starve behind what came
+    /// before it.
+    pub(super) fn grant(&self, time: Duration) {
+        let end = now().checked_add(time);
+        if self
+            .ends_at
+            .get()
+            .is_none_or(|old| end.is_none_or(|end| end > old))
+        {
+            self.ends_at.set(end);
+            self.expired.set(false);
         }
     }
 
@@ -37,7 +51,7 @@ impl Budget {
         self.steps_left.set(left);
         if left == 0 {
             self.steps_left.set(STEPS_PER_CLOCK_LOOK);
-            if self.ends_at.is_some_and(|end| now() >= end) {
+            if self.ends_at.get().is_some_and(|end| now() >= end) {
                 self.expired.set(true);
             }
         }
@@ -75,6 +89,16 @@ mod tests {
         assert!(steps < 1_000, "{steps} steps after the end");
         assert!(budget.is_expired());
         assert!(budget.spend(1).is_err());
+    }
+
+    #[test]
+    fn more_time_can_be_granted() {
+        let budget = Budget::new(Duration::ZERO);
+        while budget.spend(1).is_ok() {}
+        budget.grant(Duration::from_secs(3600));
+        assert!(!budget.is_expired());
+        budget.grant(Duration::ZERO);
+        assert!((0..10_000).all(|_| budget.spend(100).is_ok()));
     }
 
     #[test]

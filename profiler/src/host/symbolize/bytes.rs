@@ -7,12 +7,16 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     fs::{File, OpenOptions},
+    io,
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::Path,
     rc::Rc,
 };
 
 use super::{budget::Budget, error::ReadError, limits::CHUNK_SIZE_BYTES};
+
+/// A part of a file in memory.
+pub(super) type Chunk = Rc<[u8]>;
 
 /// A file, or an image of one in memory, that can be read at any place.
 #[derive(Debug)]
@@ -26,7 +30,7 @@ pub(super) struct FileBytes {
     /// Chunks kept at most.
     chunks_max: usize,
     /// Chunks kept, by their number.
-    chunks: RefCell<HashMap<u64, Rc<[u8]>>>,
+    chunks: RefCell<HashMap<u64, Chunk>>,
     /// Time that reading may take.
     budget: Rc<Budget>,
 }
@@ -90,7 +94,7 @@ impl FileBytes {
     ///
     /// # Errors
     /// Past the end of the file, out of time, or unreadable.
-    pub(super) fn chunk_at(&self, offset: u64) -> Result<(u64, Rc<[u8]>), ReadError> {
+    pub(super) fn chunk_at(&self, offset: u64) -> Result<(u64, Chunk), ReadError> {
         self.budget.spend(1)?;
         let Some(number) = offset.checked_div(self.chunk_size_bytes) else {
             return Err(END);
@@ -110,7 +114,7 @@ impl FileBytes {
     }
 
     /// Reads one chunk from the file.
-    fn load(&self, start: u64) -> Result<Rc<[u8]>, ReadError> {
+    fn load(&self, start: u64) -> Result<Chunk, ReadError> {
         let Some(left) = self
             .size_bytes
             .checked_sub(start)
@@ -127,11 +131,13 @@ impl FileBytes {
     /// Fills `buffer` from the file itself.
     fn read_file(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
         let file = self.file.as_ref().ok_or(END)?;
-        file.read_exact_at(buffer, offset)
-            .map_err(|source| match source.kind() {
-                std::io::ErrorKind::UnexpectedEof => END,
-                _ => source.into(),
-            })
+        file.read_exact_at(buffer, offset).map_err(|source| {
+            if source.kind() == io::ErrorKind::UnexpectedEof {
+                END
+            } else {
+                source.into()
+            }
+        })
     }
 
     /// Fills `buffer` through the chunks: for small reads here and there.
@@ -142,7 +148,8 @@ impl FileBytes {
             let (start, chunk) = self.chunk_at(at)?;
             let from = tail(&chunk, at.saturating_sub(start));
             let size = from.len().min(rest.len());
-            let (Some(from), Some((to, left))) = (from.get(..size), rest.split_at_mut_checked(size))
+            let (Some(from), Some((to, left))) =
+                (from.get(..size), rest.split_at_mut_checked(size))
             else {
                 return Err(END);
             };
@@ -271,15 +278,15 @@ mod tests {
             assert!(bytes.read_at(99_999, &mut read).is_err());
             assert!(bytes.stream_at(99_999, &mut read).is_err());
             assert!(bytes.read_at(u64::MAX, &mut read).is_err());
-            assert!(bytes.copy_of(99_999, 2, 10).is_err());
+            bytes.copy_of(99_999, 2, 10).unwrap_err();
             assert!(matches!(
                 bytes.copy_of(0, 11, 10),
                 Err(ReadError::Bounded { .. })
             ));
             let text = bytes.text_at(1, 100_000, 300).unwrap();
             assert_eq!(content[1..251], text);
-            assert!(bytes.text_at(1, 100_000, 200).is_err());
-            assert!(bytes.text_at(1, 200, 300).is_err());
+            bytes.text_at(1, 100_000, 200).unwrap_err();
+            bytes.text_at(1, 200, 300).unwrap_err();
         }
     }
 

@@ -22,9 +22,9 @@ pub(super) fn mini_debug_info(elf: &Elf, size_max: u64) -> Result<Option<Vec<u8>
     let Some(section) = elf.section_named(".gnu_debugdata") else {
         return Ok(None);
     };
-    let compressed =
-        elf.bytes
-            .copy_of(section.offset, section.size, DEBUG_DATA_SIZE_BYTES_MAX)?;
+    let compressed = elf
+        .bytes
+        .copy_of(section.offset, section.size, DEBUG_DATA_SIZE_BYTES_MAX)?;
     // The decoder keeps all it has made, whatever the stream says of its window, so the size is
     // counted first.
     let size = unpacked_size(&compressed).ok_or(malformed("an xz stream"))?;
@@ -34,13 +34,14 @@ pub(super) fn mini_debug_info(elf: &Elf, size_max: u64) -> Result<Option<Vec<u8>
     elf.bytes.budget().spend(u32::MAX)?;
     let mut unpacked = Vec::new();
     lzma_rs::xz_decompress(&mut compressed.as_slice(), &mut unpacked)
-        .map_err(|_| malformed("an xz stream"))?;
+        .or(Err(malformed("an xz stream")))?;
     Ok(Some(unpacked))
 }
 
 /// Counts the bytes that an xz stream unpacks to, from the heads of its LZMA2 chunks.
 ///
-/// Source: xz file format 1.1.0, §2.1 and §3.1; LZMA2 as in `xz-embedded`'s `xz_dec_lzma2.c`.
+/// Source: xz file format 1.1.0, §2.1 and §3.1, for blocks; `lzma-rs`, which reads the same heads,
+/// for chunks.
 fn unpacked_size(stream: &[u8]) -> Option<u64> {
     let (header, mut rest) = stream.split_first_chunk::<12>()?;
     let check_size = match header.get(7)? & 0xf {
@@ -146,7 +147,7 @@ fn unpack(
             .by_ref()
             .take(left.min(1 << 20))
             .read_to_end(&mut content)
-            .map_err(|_| malformed("a compressed section"))?;
+            .or(Err(malformed("a compressed section")))?;
         if read == 0 {
             return Err(malformed("a compressed section"));
         }
@@ -182,7 +183,11 @@ mod tests {
             .map(|place| {
                 noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let byte = u8::try_from(noise >> 24).unwrap();
-                if place % 3_000_000 < 1_000_000 { byte } else { 7 }
+                if place % 3_000_000 < 1_000_000 {
+                    byte
+                } else {
+                    7
+                }
             })
             .collect();
         for options in [

@@ -37,15 +37,17 @@ pub(super) fn find(elf: &Elf, build_id: Option<&BuildId>, places: &DebugPlaces<'
         Elf::parse(bytes).ok().filter(says_more)
     };
     let by_id = own_id.as_ref().and_then(|id| {
-        let mut paths = places.rooted(paths_by_id(id, places.debug_dirs));
-        paths.find_map(|path| open(path).filter(|found| found.build_id().as_ref() == Some(id)))
+        let paths = places.rooted(paths_by_id(id, places.debug_dirs));
+        paths
+            .into_iter()
+            .find_map(|path| open(path).filter(|found| found.build_id().as_ref() == Some(id)))
     });
     by_id.or_else(|| {
         let (name, checksum) = elf.debug_link()?;
-        let mut paths = places.rooted(paths_by_name(&name, places));
-        paths.find_map(|path| {
-            open(path).filter(|found| is_linked(found, own_id.as_ref(), checksum))
-        })
+        let paths = places.rooted(paths_by_name(&name, places));
+        paths
+            .into_iter()
+            .find_map(|path| open(path).filter(|found| is_linked(found, own_id.as_ref(), checksum)))
     })
 }
 
@@ -110,13 +112,14 @@ fn paths_by_name(name: &[u8], places: &DebugPlaces<'_>) -> Vec<PathBuf> {
 
 impl DebugPlaces<'_> {
     /// Each path below the root of the process, then each as it is.
-    fn rooted(&self, paths: Vec<PathBuf>) -> impl Iterator<Item = PathBuf> {
-        let inside: Vec<PathBuf> = self
+    fn rooted(&self, paths: Vec<PathBuf>) -> Vec<PathBuf> {
+        let mut all: Vec<PathBuf> = self
             .root
             .into_iter()
             .flat_map(|root| paths.iter().map(|path| below(root, path)))
             .collect();
-        inside.into_iter().chain(paths)
+        all.extend(paths);
+        all
     }
 }
 
@@ -147,7 +150,7 @@ mod tests {
         let id = BuildId::new(&[0xab, 0xcd, 0x01]).unwrap();
         let mut paths = paths_by_id(&id, &dirs);
         paths.extend(paths_by_name(b"../../ls.debug", &places));
-        let found: Vec<_> = places.rooted(paths).collect();
+        let found = places.rooted(paths);
         let expected = [
             "/proc/7/root/usr/lib/debug/.build-id/ab/cd01.debug",
             "/proc/7/root/usr/bin/ls.debug",
@@ -170,7 +173,10 @@ mod tests {
                 root: None,
                 kept_size_bytes: 0,
             };
-            assert!(paths_by_name(b"ls.debug", &places).is_empty(), "{shown_path}");
+            assert!(
+                paths_by_name(b"ls.debug", &places).is_empty(),
+                "{shown_path}"
+            );
         }
     }
 }

@@ -93,6 +93,8 @@ impl Write for Bounded {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::{NAME_SIZE_BYTES_MAX, readable};
 
     #[test]
@@ -108,7 +110,10 @@ mod tests {
                 "_ZN4core3fmt5write17h0123456789abcdefE.llvm.123",
                 "core::fmt::write",
             ),
-            ("_RNvCskwGfYPst2Cb_3foo16example_function", "foo::example_function"),
+            (
+                "_RNvCskwGfYPst2Cb_3foo16example_function",
+                "foo::example_function",
+            ),
             ("_Znonsense", "_Znonsense"),
             ("a\u{1b}[2Jb\n", "a?[2Jb?"),
             ("foo.cold", "foo.cold"),
@@ -120,13 +125,17 @@ mod tests {
 
     #[test]
     fn a_name_that_explodes_is_cut() {
-        // Each substitution doubles the text.
+        // `S_` is the template, `S2_` the first pair; each further pair doubles the text.
         let mut symbol = "_Z1fSt4pairI1a1bE".to_owned();
-        for digit in "0123456789ABCDEFGHIJKLMNOP".chars() {
-            symbol.push_str(&format!("St4pairIS{digit}_S{digit}_E"));
+        for digit in "23456789ABCDEFGHIJKLMNOPQRSTUVWXYZ".chars() {
+            write!(symbol, "S_IS{digit}_S{digit}_E").unwrap();
         }
-        for symbol in [symbol.as_bytes(), &[b'x'; 100_000], &[0xff; 100_000]] {
-            let name = readable(symbol);
+        for symbol in [
+            symbol.into_bytes(),
+            vec![b'x'; 100_000],
+            vec![0xff; 100_000],
+        ] {
+            let name = readable(&symbol);
             assert!(name.len() <= NAME_SIZE_BYTES_MAX, "{} bytes", name.len());
             assert!(name.ends_with('…'), "{name}");
         }

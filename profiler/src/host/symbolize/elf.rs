@@ -361,11 +361,7 @@ impl Fields<'_> {
     }
 
     /// The bytes of a field.
-    fn take<const SIZE: usize>(
-        &self,
-        at_32: usize,
-        at_64: usize,
-    ) -> Result<[u8; SIZE], ReadError> {
+    fn take<const SIZE: usize>(&self, at_32: usize, at_64: usize) -> Result<[u8; SIZE], ReadError> {
         let at = if self.is_64 { at_64 } else { at_32 };
         self.bytes
             .get(at..)

@@ -55,11 +55,11 @@ struct Symbol {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum SymbolKind {
     /// Data, or the end of code: it only ends what is before it.
-    NotCode,
+    Other,
     /// A function of one source file.
-    LocalCode,
+    LocalFunction,
     /// A function that all of the kernel may call.
-    GlobalCode,
+    GlobalFunction,
 }
 
 impl KernelSymbols {
@@ -171,8 +171,7 @@ impl SymbolTable {
             .partition_point(|symbol| symbol.address <= address.0);
         let symbol = self.symbols.get(after.checked_sub(1)?)?;
         let inside = address.0.saturating_sub(symbol.address);
-        let is_code =
-            symbol.kind != SymbolKind::NotCode && inside < KERNEL_FUNCTION_SIZE_BYTES_MAX;
+        let is_code = symbol.kind != SymbolKind::Other && inside < KERNEL_FUNCTION_SIZE_BYTES_MAX;
         is_code.then(|| symbol.name_in(&self.names))
     }
 }
@@ -190,12 +189,12 @@ impl SymbolKind {
     /// What a symbol of this type (as `nm` prints it) can name; absent for one that is nowhere.
     fn of(letter: u8, name: &[u8]) -> Option<Self> {
         match letter {
-            b'T' | b'W' | b't' | b'w' if END_MARKS.contains(&name) => Some(Self::NotCode),
-            b'T' | b'W' => Some(Self::GlobalCode),
-            b't' | b'w' => Some(Self::LocalCode),
+            b'T' | b'W' | b't' | b'w' if END_MARKS.contains(&name) => Some(Self::Other),
+            b'T' | b'W' => Some(Self::GlobalFunction),
+            b't' | b'w' => Some(Self::LocalFunction),
             // Absolute and undefined ones.
             b'A' | b'a' | b'U' | b'?' => None,
-            _ => Some(Self::NotCode),
+            _ => Some(Self::Other),
         }
     }
 }
@@ -217,10 +216,13 @@ mod tests {
     /// The names of addresses, or the reasons, as one text.
     fn named(symbols: &mut KernelSymbols, addresses: &[u64]) -> String {
         let addresses: Vec<Avma> = addresses.iter().copied().map(Avma).collect();
-        let texts = symbols.name(&addresses).into_iter().map(|naming| match naming {
-            Naming::Named(locations) => locations[0].function.clone(),
-            Naming::Unnamed(reason) => format!("{reason:?}"),
-        });
+        let texts = symbols
+            .name(&addresses)
+            .into_iter()
+            .map(|naming| match naming {
+                Naming::Named(locations) => locations[0].function.clone(),
+                Naming::Unnamed(reason) => format!("{reason:?}"),
+            });
         texts.collect::<Vec<_>>().join(", ")
     }
 
@@ -266,7 +268,11 @@ ffffffffzzzzzzzz T nonsense
             found
         );
         // Another program where one was: read again. The core kernel is not.
-        fs::write(&path, "ffffffffc0003000 t bpf_prog_fedcba9876543210_q\t[bpf]\n").unwrap();
+        fs::write(
+            &path,
+            "ffffffffc0003000 t bpf_prog_fedcba9876543210_q\t[bpf]\n",
+        )
+        .unwrap();
         assert_eq!("first", named(&mut symbols, &[0xffffffff81000001]));
         assert_eq!(
             "bpf_prog_fedcba9876543210_q [bpf]",
@@ -280,7 +286,11 @@ ffffffffzzzzzzzz T nonsense
         let path = dir.path().join("kallsyms");
         let mut symbols = KernelSymbols::new(path.clone());
         assert_eq!("Unreadable", named(&mut symbols, &[0xffffffff81000001]));
-        fs::write(&path, "0000000000000000 T _stext\n0000000000000000 T first\n").unwrap();
+        fs::write(
+            &path,
+            "0000000000000000 T _stext\n0000000000000000 T first\n",
+        )
+        .unwrap();
         assert_eq!("KernelHidden", named(&mut symbols, &[0xffffffff81000001]));
         assert_eq!(0, symbols.name(&[]).len());
     }
@@ -300,7 +310,10 @@ ffffffffzzzzzzzz T nonsense
                 (is_code && words.next().is_none()).then_some((address, name))
             })
             .collect();
-        let addresses: Vec<Avma> = functions.iter().map(|(address, _)| Avma(*address)).collect();
+        let addresses: Vec<Avma> = functions
+            .iter()
+            .map(|(address, _)| Avma(*address))
+            .collect();
         let namings = KernelSymbols::new(path).name(&addresses);
         if functions.iter().all(|(address, _)| *address == 0) {
             // An unprivileged run sees no addresses.
@@ -308,10 +321,13 @@ ffffffffzzzzzzzz T nonsense
             assert!(namings.iter().all(|naming| *naming == hidden));
             return;
         }
-        let same = functions.iter().zip(&namings).filter(|((_, name), naming)| {
-            matches!(naming, Naming::Named(locations)
+        let same = functions
+            .iter()
+            .zip(&namings)
+            .filter(|((_, name), naming)| {
+                matches!(naming, Naming::Named(locations)
                 if locations[0].function == readable(name.as_bytes()))
-        });
+            });
         let share = same.count() * 100 / functions.len();
         // Aliases share an address, and one name is shown.
         assert!(share > 90, "{share} % of {}", functions.len());

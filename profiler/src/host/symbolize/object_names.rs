@@ -108,6 +108,10 @@ impl Search<'_> {
         if !has_all && let Some(mini) = self.mini() {
             self.scan(&mut search, Some(&mini), Table::Full);
         }
+        // The names of what was found, however long the search took: a large debug file may take
+        // all the time with its checksum.
+        let budget = self.own.bytes.budget();
+        budget.grant(self.options.deadline_per_object.div_f32(4.0));
         search.into_names()
     }
 
@@ -134,8 +138,7 @@ impl Search<'_> {
             .into_iter()
             .flatten()
             .find(|elf| elf.section_named(".debug_info").is_some());
-        let located =
-            source.map(|elf| guarded(|| dwarf::locate(elf, targets, unpacked_size_max)));
+        let located = source.map(|elf| guarded(|| dwarf::locate(elf, targets, unpacked_size_max)));
         // Without debug information names are as right as with it, so no trouble is kept.
         let located = located.and_then(Result::ok);
         located.unwrap_or_else(|| vec![Vec::new(); targets.len()])
@@ -188,6 +191,5 @@ fn combined(
 /// The parsers of DWARF and xz are not ours. They are not known to panic; if one does, it costs the
 /// names of one object and not the daemon. Nothing they touched is used afterwards.
 fn guarded<T>(read: impl FnOnce() -> Result<T, ReadError>) -> Result<T, ReadError> {
-    catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or(Err(malformed("a parser gave up")))
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(malformed("a parser gave up")))
 }

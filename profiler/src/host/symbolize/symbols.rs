@@ -222,8 +222,11 @@ impl<'targets> SymbolSearch<'targets> {
     pub(super) fn into_names(self) -> Vec<Option<Vec<u8>>> {
         let mut before: Option<Candidate> = None;
         let mut names = Vec::with_capacity(self.targets.len());
-        for ((target, covering), last_start) in
-            self.targets.iter().zip(&self.covering).zip(&self.last_start)
+        for ((target, covering), last_start) in self
+            .targets
+            .iter()
+            .zip(&self.covering)
+            .zip(&self.last_start)
         {
             if let Some(last_start) = last_start {
                 before = Some(*last_start);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use inferno::flamegraph::color::{Color, PaletteMap};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::draw::no_number_at_end;
 use crate::{
     model::Profile,
     render::label::{LabelKind, Labels, comm_text},
@@ -12,6 +13,10 @@ use crate::{
 
 /// Colour of the threads, the outermost level, and of the frame below all.
 const THREAD: Color = rgb(216, 218, 226);
+/// Behind a flame graph.
+pub(super) const BACKGROUND: Color = rgb(248, 248, 248);
+/// Behind a differential flame graph, whose unchanged frames are nearly white.
+pub(in crate::render) const BACKGROUND_OF_CHANGES: Color = rgb(226, 228, 232);
 /// How far a shade may lie below its hue, in each channel.
 const SHADE_MAX: u64 = 28;
 
@@ -38,11 +43,16 @@ pub(super) fn palette(profile: &Profile, labels: &Labels) -> PaletteMap {
     // The empty name is the frame below all threads.
     colors.insert(String::new(), THREAD);
     for task in &profile.tasks {
-        colors.insert(comm_text(Some(task)), THREAD);
+        let comm = comm_text(Some(task));
+        // A stack of no frames ends in the thread's name.
+        colors.insert(no_number_at_end(&comm), THREAD);
+        colors.insert(comm, THREAD);
     }
     // Functions come last: where one is called like a thread, its kind matters more.
     for label in labels.all() {
-        colors.insert(label.text.clone(), shade(hue(label.kind), &label.text));
+        let color = shade(hue(label.kind), &label.text);
+        colors.insert(no_number_at_end(&label.text), color);
+        colors.insert(label.text.clone(), color);
     }
     let mut palette = PaletteMap::default();
     for (text, color) in colors {

@@ -16,12 +16,8 @@ use crate::render::{
     units::to_f64,
 };
 
-/// Background of the whole picture.
-const BACKGROUND: Color = Color {
-    r: 248,
-    g: 248,
-    b: 248,
-};
+/// Narrower rectangles cannot be seen; percent of the whole.
+const INVISIBLE_PERCENT: f64 = 100.0 * RECTANGLE_WIDTH_PIXELS_MIN / PICTURE_WIDTH_PIXELS;
 
 /// All that a picture is made of.
 pub(in crate::render) struct Picture<'a> {
@@ -33,6 +29,8 @@ pub(in crate::render) struct Picture<'a> {
     pub(in crate::render) count_name: String,
     /// What numbers are multiplied with before they are shown.
     pub(in crate::render) factor: f64,
+    /// Colour behind all.
+    pub(in crate::render) background: Color,
     /// Colour by label; absent in differential pictures.
     pub(in crate::render) palette: Option<PaletteMap>,
     /// What the colours mean.
@@ -49,13 +47,14 @@ impl Picture<'_> {
         if self.lines.is_empty() {
             return Ok(self.draw_nothing().into_bytes());
         }
+        self.subtitle.push_str(&left_out(self.width_percent_min));
         let mut options = Options::default();
         options.title = self.title;
         options.subtitle = Some(self.subtitle);
         options.count_name = self.count_name;
         options.factor = self.factor;
         options.palette_map = self.palette.as_mut();
-        options.bgcolors = Some(BackgroundColor::Flat(BACKGROUND));
+        options.bgcolors = Some(BackgroundColor::Flat(self.background));
         options.min_width = self.width_percent_min;
         options.text_truncate_direction = TextTruncateDirection::Right;
         options.deterministic = true;
@@ -63,7 +62,7 @@ impl Picture<'_> {
         let lines = self.lines.iter().map(String::as_str);
         flamegraph::from_lines(&mut options, lines, &mut picture).map_err(SvgError::Draw)?;
         let picture = String::from_utf8(picture).map_err(|_not_text| SvgError::Legend)?;
-        legend::append(&picture, self.legend).map(String::into_bytes)
+        legend::append(&picture, self.legend, self.background).map(String::into_bytes)
     }
 
     /// A picture that says there is nothing to draw.
@@ -103,13 +102,16 @@ pub(in crate::render) fn lines<V: Copy + Default + PartialEq>(
 
 /// The drawing library takes a number before the last for a second count; a name that ends in one
 /// gets an underscore there instead of the space.
-fn no_number_at_end(stack: &str) -> String {
+pub(super) fn no_number_at_end(stack: &str) -> String {
     match stack.rsplit_once(' ') {
-        Some((before, end)) if end.starts_with(|c: char| c.is_ascii_digit() || c == '.') => {
-            format!("{before}_{end}")
-        }
+        Some((before, end)) if is_number(end) => format!("{before}_{end}"),
         _ => stack.to_owned(),
     }
+}
+
+/// Whether the drawing library takes this for a count.
+fn is_number(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_digit() || c == '.')
 }
 
 /// Width of every rectangle that the stacks make, in no order.
@@ -139,19 +141,31 @@ pub(in crate::render) fn widths<V: Copy>(
 /// The width below which rectangles are left out, in percent of `total`: too narrow to see, or
 /// too many.
 pub(in crate::render) fn width_percent_min(mut widths: Vec<u64>, total: u64) -> f64 {
-    let invisible = 100.0 * RECTANGLE_WIDTH_PIXELS_MIN / PICTURE_WIDTH_PIXELS;
     widths.sort_unstable_by(|a, b| b.cmp(a));
     match widths.get(RECTANGLES_MAX) {
         // Just above the first one that is too many.
-        Some(width) if total > 0 => invisible.max(100.0 * (to_f64(*width) + 0.5) / to_f64(total)),
-        _ => invisible,
+        Some(width) if total > 0 => {
+            INVISIBLE_PERCENT.max(100.0 * (to_f64(*width) + 0.5) / to_f64(total))
+        }
+        _ => INVISIBLE_PERCENT,
     }
 }
 
-/// How far values must be shifted right so that their total can be drawn.
-pub(in crate::render) fn shift_for(total: u64) -> u32 {
+/// Says that visible rectangles are missing, where they are.
+fn left_out(width_percent_min: f64) -> String {
+    if width_percent_min > INVISIBLE_PERCENT {
+        format!(" · frames below {width_percent_min:.3}% not drawn")
+    } else {
+        String::new()
+    }
+}
+
+/// How far values must be shifted right so that their total can be drawn: less than 64, since
+/// there are fewer than 2^32 values.
+pub(in crate::render) fn shift_for(values: impl IntoIterator<Item = u64>) -> u32 {
+    let total: u128 = values.into_iter().map(u128::from).sum();
     let mut shift = 0;
-    while total >> shift > PICTURE_TOTAL_MAX {
+    while total >> shift > u128::from(PICTURE_TOTAL_MAX) {
         shift += 1;
     }
     shift
@@ -166,7 +180,7 @@ pub(in crate::render) fn power_of_two(shift: u32) -> f64 {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{escape, no_number_at_end, shift_for, width_percent_min, widths};
+    use super::{escape, left_out, no_number_at_end, shift_for, width_percent_min, widths};
     use crate::render::limits::{PICTURE_TOTAL_MAX, RECTANGLES_MAX};
 
     #[test]
@@ -184,19 +198,24 @@ mod tests {
         let few = width_percent_min(vec![1; RECTANGLES_MAX], 1_000);
         let many = width_percent_min(vec![1; RECTANGLES_MAX + 1], 1_000);
         assert!(few < 0.1 && many > 0.1, "{few} {many}");
+        assert_eq!("", left_out(few));
+        assert!(left_out(many).contains("not drawn"));
     }
 
     #[test]
     fn huge_totals_are_scaled_down() {
-        assert_eq!(0, shift_for(PICTURE_TOTAL_MAX));
-        assert_eq!(1, shift_for(PICTURE_TOTAL_MAX + 2));
-        assert!(u64::MAX >> shift_for(u64::MAX) <= PICTURE_TOTAL_MAX);
+        assert_eq!(0, shift_for([PICTURE_TOTAL_MAX]));
+        assert_eq!(1, shift_for([PICTURE_TOTAL_MAX, 2]));
+        assert!(u64::MAX >> shift_for([u64::MAX]) <= PICTURE_TOTAL_MAX);
+        // Sums past the largest number count, too.
+        assert_eq!(15, shift_for([u64::MAX; 2]));
     }
 
     #[test]
     fn a_number_at_the_end_of_a_name_is_no_count() {
         assert_eq!("worker_12", no_number_at_end("worker 12"));
         assert_eq!("operator new[]", no_number_at_end("operator new[]"));
+        assert_eq!("f<[u8: 16]>", no_number_at_end("f<[u8: 16]>"));
         assert_eq!("a &amp;&lt;b&gt;", escape("a &<b>"));
     }
 }

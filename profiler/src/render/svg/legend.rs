@@ -62,7 +62,11 @@ const fn entry(kind: LabelKind, text: &'static str) -> Entry {
 ///
 /// # Errors
 /// [`SvgError::Legend`] when the picture does not begin and end as the library's do.
-pub(super) fn append(picture: &str, entries: &[Entry]) -> Result<String, SvgError> {
+pub(super) fn append(
+    picture: &str,
+    entries: &[Entry],
+    background: Color,
+) -> Result<String, SvgError> {
     let (head, rest) = picture.split_once('>').ok_or(SvgError::Legend)?;
     let (doctype, rest) = rest.split_once("<svg ").ok_or(SvgError::Legend)?;
     let (tag, rest) = rest.split_once('>').ok_or(SvgError::Legend)?;
@@ -76,7 +80,7 @@ pub(super) fn append(picture: &str, entries: &[Entry]) -> Result<String, SvgErro
             1,
         )
         .replacen(&format!(r#" {height}""#), &format!(r#" {enlarged}""#), 1);
-    let legend = group(entries, height);
+    let legend = group(entries, height, background);
     Ok(format!("{head}>{doctype}<svg {tag}>{body}{legend}</svg>\n"))
 }
 
@@ -87,9 +91,10 @@ fn height_of(tag: &str) -> Option<u64> {
 }
 
 /// The legend's own elements, from `top` on.
-fn group(entries: &[Entry], top: u64) -> String {
+fn group(entries: &[Entry], top: u64, background: Color) -> String {
+    let Color { r, g, b } = background;
     let mut group = format!(
-        r##"<g id="legend"><rect x="0" y="{top}" width="100%" height="{HEIGHT}" fill="#f8f8f8"/>"##
+        r#"<g id="legend"><rect x="0" y="{top}" width="100%" height="{HEIGHT}" fill="rgb({r},{g},{b})"/>"#
     );
     let swatch_y = top.saturating_add(6);
     let text_y = top.saturating_add(16);
@@ -100,7 +105,7 @@ fn group(entries: &[Entry], top: u64) -> String {
         // Writing to a text cannot fail.
         let _infallible = write!(
             group,
-            r#"<rect x="{x}" y="{swatch_y}" width="12" height="12" fill="rgb({r},{g},{b})"/><text x="{text_x}" y="{text_y}">{text}</text>"#
+            r#"<rect x="{x}" y="{swatch_y}" width="12" height="12" fill="rgb({r},{g},{b})" stroke="gray" stroke-width="0.5"/><text x="{text_x}" y="{text_y}">{text}</text>"#
         );
         x += SWATCH_ROOM + text.len() * LETTER_WIDTH;
     }

@@ -17,10 +17,14 @@ use super::{
 };
 use crate::model::{FrameKind, Profile, Sample};
 
-use self::{color::palette, subtitle::subtitle};
 pub(super) use self::{
+    color::BACKGROUND_OF_CHANGES,
     draw::{Picture, lines, power_of_two, shift_for, width_percent_min, widths},
     legend::CHANGES,
+};
+use self::{
+    color::{BACKGROUND, palette},
+    subtitle::subtitle,
 };
 
 /// Values below this many of their unit are shown in the next smaller one, so that rounding to
@@ -44,7 +48,7 @@ pub(super) fn write(profile: &Profile) -> Result<Vec<u8>, SvgError> {
     let total = total(profile);
     let value_type = shown_value_type(profile);
     let unit = fitting_unit(total, &value_type, WHOLE_UNITS_MIN);
-    let shift = shift_for(total);
+    let shift = shift_for(stacks.values().copied());
     let labels = Labels::new(profile);
     let drawn = lines(&stacks, |value| (value >> shift).to_string());
     let drawn_widths = widths(&stacks, |value| value >> shift);
@@ -53,6 +57,7 @@ pub(super) fn write(profile: &Profile) -> Result<Vec<u8>, SvgError> {
         subtitle: subtitle(profile),
         count_name: unit.map_or(value_type.kind, |unit| unit.name.to_owned()),
         factor: power_of_two(shift) / unit.map_or(1.0, |unit| unit.size),
+        background: BACKGROUND,
         palette: Some(palette(profile, &labels)),
         legend: &legend::KINDS,
         lines: drawn,

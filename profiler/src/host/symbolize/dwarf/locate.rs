@@ -53,11 +53,7 @@ fn load(elf: &Elf, unpacked_size_max: u64) -> Result<Dwarf, ReadError> {
 
 /// Opens one debug section: as a range of the file, or unpacked. Empty when it is not there, or
 /// not needed here.
-fn load_section(
-    elf: &Elf,
-    id: SectionId,
-    size_left: &mut u64,
-) -> Result<SectionReader, ReadError> {
+fn load_section(elf: &Elf, id: SectionId, size_left: &mut u64) -> Result<SectionReader, ReadError> {
     // Locations of variables, often the largest section, and macros.
     let is_needless = matches!(
         id,
@@ -111,7 +107,8 @@ fn locate_in_unit(
         };
         let locations = locations_of(names, &mut paths, &unit, (&chain, place));
         // Two units may claim an address; the one with more to say is kept.
-        let is_named = |list: &[Location]| list.last().is_some_and(|last| !last.function.is_empty());
+        let is_named =
+            |list: &[Location]| list.last().is_some_and(|last| !last.function.is_empty());
         if slot.is_empty() || (is_named(&locations) && !is_named(slot)) {
             *slot = locations;
         }

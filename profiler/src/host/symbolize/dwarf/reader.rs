@@ -8,7 +8,14 @@ use std::{
 
 use gimli::{LittleEndian, ReaderOffsetId};
 
-use crate::host::symbolize::{bytes::FileBytes, limits::MANGLED_SIZE_BYTES_MAX};
+use crate::host::symbolize::{
+    bytes::{Chunk, FileBytes},
+    error::ReadError,
+    limits::MANGLED_SIZE_BYTES_MAX,
+};
+
+/// A piece of a file, and where in the file it starts.
+type Current = (u64, Chunk);
 
 /// A section, shared by all readers of it.
 #[derive(Debug)]
@@ -18,7 +25,7 @@ struct Section {
     /// Where the section starts in it.
     start: u64,
     /// The piece that was read last, and where in the file it starts.
-    current: RefCell<(u64, Rc<[u8]>)>,
+    current: RefCell<Current>,
     /// Bytes that may still be read: what the parser makes of some sections takes many times their
     /// size in memory.
     allowance: Cell<u64>,
@@ -64,7 +71,7 @@ impl SectionReader {
     pub(super) fn spend(&self, steps: usize) -> gimli::Result<()> {
         let steps = u32::try_from(steps).unwrap_or(u32::MAX);
         let budget = self.section.bytes.budget();
-        budget.spend(steps).map_err(|_| gimli::Error::Io)
+        Ok(budget.spend(steps)?)
     }
 
     /// Bytes left.
@@ -99,6 +106,13 @@ impl SectionReader {
     }
 }
 
+impl From<ReadError> for gimli::Error {
+    /// The parser need not know more: who waits for its answer asks the file.
+    fn from(_: ReadError) -> Self {
+        Self::Io
+    }
+}
+
 impl Section {
     /// Fills `buffer`.
     fn read(&self, offset: u64, buffer: &mut [u8]) -> gimli::Result<()> {
@@ -114,9 +128,7 @@ impl Section {
         if self.is_copied_from_current(at, buffer) {
             return Ok(());
         }
-        self.bytes
-            .read_at(at, buffer)
-            .map_err(|_| gimli::Error::Io)
+        Ok(self.bytes.read_at(at, buffer)?)
     }
 
     /// Copies from the piece that was read last, if all of it is there. The fast path.
@@ -136,10 +148,7 @@ impl Section {
     fn use_allowance(&self, size: u64) -> gimli::Result<()> {
         let left = self.allowance.get().checked_sub(size);
         self.allowance.set(left.ok_or(gimli::Error::Io)?);
-        self.bytes
-            .budget()
-            .spend(1)
-            .map_err(|_| gimli::Error::Io)
+        Ok(self.bytes.budget().spend(1)?)
     }
 
     /// Finds the first `byte` in a range.
@@ -147,10 +156,7 @@ impl Section {
         let mut at = offset;
         while at < end {
             let place = self.start.checked_add(at).ok_or(gimli::Error::Io)?;
-            let (start, chunk) = self
-                .bytes
-                .chunk_at(place)
-                .map_err(|_| gimli::Error::Io)?;
+            let (start, chunk) = self.bytes.chunk_at(place)?;
             let skip = usize::try_from(place.saturating_sub(start)).unwrap_or(usize::MAX);
             let part = chunk.get(skip..).unwrap_or_default();
             let found = part.iter().position(|found| *found == byte);
@@ -230,7 +236,7 @@ impl gimli::Reader for SectionReader {
     fn to_string(&self) -> gimli::Result<Cow<'_, str>> {
         String::from_utf8(self.all()?)
             .map(Cow::Owned)
-            .map_err(|_| gimli::Error::BadUtf8)
+            .or(Err(gimli::Error::BadUtf8))
     }
 
     fn to_string_lossy(&self) -> gimli::Result<Cow<'_, str>> {

@@ -78,7 +78,10 @@ fn find_in_units(
         let Some(start) = header.debug_info_offset() else {
             continue;
         };
-        if !matches!(header.type_(), UnitType::Compilation | UnitType::Skeleton(_)) {
+        if !matches!(
+            header.type_(),
+            UnitType::Compilation | UnitType::Skeleton(_)
+        ) {
             continue;
         }
         // A unit that does not parse holds nothing; the next one may.
