@@ -31,12 +31,22 @@ pub(super) fn boot(kernel: &Kernel, image: &Path, log: &Path) -> anyhow::Result<
     for _ in 0..TRIES {
         let console = log.join("console");
         let said = log.join("report");
-        qemu(kernel, image, &console, &said, &log.join("qemu"))?;
+        for port in [&console, &said] {
+            // What an earlier boot said must not pass for this one's.
+            fs::write(port, "").with_context(|| format!("empty {}", port.display()))?;
+        }
+        let is_in_time = qemu(kernel, image, &console, &said, &log.join("qemu"))?;
         let report = Report::read(&read(&said)?);
         if report.is_whole {
             return Ok(report);
         }
         complaint = last_words(&read(&console)?);
+        if !is_in_time {
+            complaint = format!("it was ended after {} s; {complaint}", LIMIT.as_secs());
+        }
+        if let Some(step) = report.open_step() {
+            complaint = format!("it was at `{step}`; {complaint}");
+        }
         println!("vm: the guest did not come to its end; {complaint}");
     }
     bail!(
@@ -45,7 +55,7 @@ pub(super) fn boot(kernel: &Kernel, image: &Path, log: &Path) -> anyhow::Result<
     )
 }
 
-/// Runs QEMU until the guest powers off.
+/// Runs QEMU until the guest powers off; false when its time was over first.
 ///
 /// Its status says nothing: it is 0 after a panic as well. Plain emulation with one thread,
 /// because stock kernels hang on nested virtualization and now and then fail with several threads
@@ -56,9 +66,9 @@ fn qemu(
     console: &Path,
     said: &Path,
     log: &Path,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let port = |name: &str, file: &Path| format!("file,id={name},path={}", file.display());
-    Step::bounded(LIMIT, "qemu-system-x86_64")
+    let status = Step::bounded(LIMIT, "qemu-system-x86_64")
         .args(["-machine", "pc", "-accel", "tcg,thread=single"])
         .args(["-smp", "2", "-cpu", "max", "-m", MEMORY_MIB])
         .args(["-nodefaults", "-no-user-config", "-no-reboot"])
@@ -72,7 +82,8 @@ fn qemu(
         .args(["-append", KERNEL_ARGS])
         .into_file(log)
         .context("run QEMU")?;
-    Ok(())
+    // What `timeout` says when it had to end its command.
+    Ok(status.code() != Some(124))
 }
 
 /// What a port wrote; nothing when it wrote nothing.

@@ -17,6 +17,8 @@ pub(super) struct Report {
     pub(super) release: String,
     /// What each step of the script printed, and its status.
     steps: BTreeMap<String, Step>,
+    /// The step that has begun and not ended; empty between steps.
+    open: String,
     /// Whether the script came to its end.
     pub(super) is_whole: bool,
 }
@@ -34,20 +36,19 @@ impl Report {
     /// Reads what the port wrote. Lines outside a step are chatter and ignored.
     pub(super) fn read(said: &str) -> Self {
         let mut report = Self::default();
-        let mut open = String::new();
         for line in said.lines() {
             let mut words = line.split_whitespace();
             match (words.next(), words.next(), words.next()) {
                 (Some("@boot"), Some(release), _) => release.clone_into(&mut report.release),
-                (Some("@begin"), Some(name), None) => name.clone_into(&mut open),
-                (Some("@end"), Some(name), Some(status)) if name == open => {
-                    report.step_mut(&open).status = status.parse().ok();
-                    open.clear();
+                (Some("@begin"), Some(name), None) => name.clone_into(&mut report.open),
+                (Some("@end"), Some(name), Some(status)) if name == report.open => {
+                    report.open_mut().status = status.parse().ok();
+                    report.open.clear();
                 }
                 (Some("@done"), None, None) => report.is_whole = true,
-                _ if open.is_empty() => {}
+                _ if report.open.is_empty() => {}
                 _ => {
-                    let text = &mut report.step_mut(&open).text;
+                    let text = &mut report.open_mut().text;
                     text.push_str(line);
                     text.push('\n');
                 }
@@ -65,8 +66,14 @@ impl Report {
         self.steps.get(name).unwrap_or(NONE)
     }
 
-    fn step_mut(&mut self, name: &str) -> &mut Step {
-        self.steps.entry(name.to_owned()).or_default()
+    /// The step that the guest was at when it stopped talking.
+    pub(super) fn open_step(&self) -> Option<&str> {
+        (!self.open.is_empty()).then_some(self.open.as_str())
+    }
+
+    /// The open step, as an entry.
+    fn open_mut(&mut self) -> &mut Step {
+        self.steps.entry(self.open.clone()).or_default()
     }
 }
 
@@ -86,12 +93,14 @@ mod tests {
         assert_eq!(report.step("record").status, Some(3));
         assert_eq!(report.step("absent").status, None);
         assert!(report.is_whole);
+        assert_eq!(report.open_step(), None);
     }
 
     #[test]
     fn a_guest_that_stops_midway_is_not_whole() {
         let report = Report::read("@boot 6.1.0\n@begin doctor\nall w");
         assert!(!report.is_whole);
+        assert_eq!(report.open_step(), Some("doctor"));
         assert_eq!(report.step("doctor").status, None);
     }
 }
