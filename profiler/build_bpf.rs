@@ -22,14 +22,27 @@ const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 pub(crate) fn run() -> anyhow::Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..");
     for watched in ["profiler-ebpf", "profiler-common"] {
-        println!("cargo::rerun-if-changed={}", root.join(watched).join("src").display());
-        println!("cargo::rerun-if-changed={}", root.join(watched).join("Cargo.toml").display());
+        println!(
+            "cargo::rerun-if-changed={}",
+            root.join(watched).join("src").display()
+        );
+        println!(
+            "cargo::rerun-if-changed={}",
+            root.join(watched).join("Cargo.toml").display()
+        );
     }
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     let target_dir = out_dir.join("bpf");
     let mut cargo = compiler()?;
     cargo
-        .args(["build", "--release", "--locked", "--target", TARGET, "--target-dir"])
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--target",
+            TARGET,
+            "--target-dir",
+        ])
         .arg(&target_dir)
         .current_dir(root.join("profiler-ebpf"))
         .env("RUSTFLAGS", RUSTFLAGS)
@@ -39,7 +52,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("RUSTC_WRAPPER");
     let status = cargo.status().context("start cargo for the kernel side")?;
-    ensure!(status.success(), "the kernel side does not compile, see above");
+    ensure!(
+        status.success(),
+        "the kernel side does not compile, see above"
+    );
     let built = target_dir.join(TARGET).join("release/profiler-ebpf");
     fs::copy(&built, out_dir.join("profiler.bpf.o"))
         .with_context(|| format!("copy {}", built.display()))?;
@@ -55,7 +71,9 @@ fn compiler() -> anyhow::Result<Command> {
     } else if has_nightly_source() {
         println!("cargo::warning=kernel side built by rustup's nightly with -Z build-std");
         cargo = Command::new("rustup");
-        cargo.args(["run", "nightly", "cargo", "-Z", "build-std=core"]).env_remove("RUSTC");
+        cargo
+            .args(["run", "nightly", "cargo", "-Z", "build-std=core"])
+            .env_remove("RUSTC");
     } else {
         bail!(
             "no compiler for BPF: run `cargo xtask setup`, or install by hand either Debian's \
@@ -64,7 +82,11 @@ fn compiler() -> anyhow::Result<Command> {
         );
     }
     ensure!(
-        Command::new("bpf-linker").arg("--version").env("PATH", path_with_cargo_bin()?).output().is_ok(),
+        Command::new("bpf-linker")
+            .arg("--version")
+            .env("PATH", path_with_cargo_bin()?)
+            .output()
+            .is_ok(),
         "no bpf-linker: run `cargo xtask setup`, or install it by hand with `cargo install bpf-linker`"
     );
     Ok(cargo)
@@ -85,8 +107,9 @@ fn has_debian_core() -> bool {
 
 /// Whether rustup has a nightly with the source of `core`.
 fn has_nightly_source() -> bool {
-    let Ok(output) =
-        Command::new("rustup").args(["run", "nightly", "rustc", "--print", "sysroot"]).output()
+    let Ok(output) = Command::new("rustup")
+        .args(["run", "nightly", "rustc", "--print", "sysroot"])
+        .output()
     else {
         return false;
     };

@@ -2,10 +2,7 @@
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use profiler_common::{
-    counter::Counter,
-    mapping::root_key,
-    notice::NoticeKind,
-    probe_config::FILTER_PID,
+    counter::Counter, mapping::root_key, notice::NoticeKind, probe_config::FILTER_PID,
 };
 
 use crate::{

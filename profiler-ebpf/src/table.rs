@@ -26,7 +26,10 @@ pub(crate) enum NoMapping {
 
 /// Finds the mapping of a process that holds `address`.
 #[inline(always)]
-pub(crate) fn find_mapping(walk: *mut Walk, address: u64) -> Result<*const MappingEntry, NoMapping> {
+pub(crate) fn find_mapping(
+    walk: *mut Walk,
+    address: u64,
+) -> Result<*const MappingEntry, NoMapping> {
     // SAFETY: a live map element; the daemon replaces nodes whole, and a replaced one stays
     // readable until this program ends.
     unsafe {

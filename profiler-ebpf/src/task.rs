@@ -4,7 +4,10 @@ use aya_ebpf::{
     EbpfContext as _,
     helpers::{
         bpf_get_current_task, bpf_probe_read_kernel,
-        generated::{bpf_get_current_task_btf, bpf_probe_read_kernel as probe_read_kernel_raw, bpf_task_pt_regs},
+        generated::{
+            bpf_get_current_task_btf, bpf_probe_read_kernel as probe_read_kernel_raw,
+            bpf_task_pt_regs,
+        },
     },
     programs::PerfEventContext,
 };

@@ -2,9 +2,7 @@
 
 use core::{ffi::c_void, hint::black_box};
 
-use aya_ebpf::{
-    helpers::generated::{bpf_loop, bpf_probe_read_user},
-};
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user};
 use profiler_common::{
     limits::{FRAME_POINTER_FRAMES_MAX, FRAME_STEP_SIZE_BYTES_MAX, USER_FRAMES_MAX},
     mapping::{OBJECT_NONE, TABLE_NONE, encode_bare, encode_mapped},
@@ -146,7 +144,10 @@ fn report(walk: *mut Walk, missing: NoMapping, address: u64) -> Verdict {
 
 /// How to leave the frame at `address`.
 #[inline(always)]
-fn rule_code(mapping: &profiler_common::mapping::MappingEntry, address: u64) -> Result<RuleCode, Verdict> {
+fn rule_code(
+    mapping: &profiler_common::mapping::MappingEntry,
+    address: u64,
+) -> Result<RuleCode, Verdict> {
     if config!(frame_pointers_only) != 0 {
         return Ok(RuleCode::FramePointer);
     }
@@ -162,8 +163,13 @@ fn rule_code(mapping: &profiler_common::mapping::MappingEntry, address: u64) -> 
 fn read_user(address: u64) -> Result<u64, Verdict> {
     let mut word = 0_u64;
     // SAFETY: the destination is eight bytes long; the helper checks the source.
-    let status = unsafe { bpf_probe_read_user((&raw mut word).cast(), 8, address as *const c_void) };
-    if status == 0 { Ok(word) } else { Err(Verdict::UnreadableStack) }
+    let status =
+        unsafe { bpf_probe_read_user((&raw mut word).cast(), 8, address as *const c_void) };
+    if status == 0 {
+        Ok(word)
+    } else {
+        Err(Verdict::UnreadableStack)
+    }
 }
 
 /// Value of a register in this frame.
@@ -278,7 +284,11 @@ fn follow_frame_pointer(walk: *mut Walk) -> Step {
         // be just a number.
         // SAFETY: a live map element that the program claimed.
         let innermost = unsafe { (*walk).all_registers } != 0;
-        return Err(if innermost { Verdict::NoUnwindInfo } else { Verdict::Complete });
+        return Err(if innermost {
+            Verdict::NoUnwindInfo
+        } else {
+            Verdict::Complete
+        });
     }
     if rbp < rsp || rbp & 7 != 0 || FRAME_STEP_SIZE_BYTES_MAX < rbp - rsp {
         return Err(Verdict::NoUnwindInfo);

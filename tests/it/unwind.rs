@@ -284,7 +284,7 @@ impl<'d> Image<'d> {
             (SavedKind::Same, None | Some(RegisterRule::SameValue | RegisterRule::Undefined)) => {
                 true
             }
-            (SavedKind::AtCfa, Some(RegisterRule::Offset(theirs))) => *theirs == offset.into(),
+            (SavedKind::AtCfa, Some(RegisterRule::Offset(theirs))) => *theirs == i64::from(offset),
             (SavedKind::AtRbp, Some(RegisterRule::Expression(expression))) => {
                 let ours = register(X86_64::RBP, pc).wrapping_add_signed(offset.into());
                 self.evaluate(*expression, pc) == Some(ours)

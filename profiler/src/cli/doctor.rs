@@ -28,5 +28,9 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     } else {
         print(&survey.to_string())?;
     }
-    Ok(if survey.can_record { ExitCode::SUCCESS } else { ExitCode::from(3) })
+    Ok(if survey.can_record {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(3)
+    })
 }

@@ -55,24 +55,39 @@ fn start_log(verbose: u8) {
         1 => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
     };
-    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().init();
+    let filter = EnvFilter::builder()
+        .with_default_directive(level.into())
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .without_time()
+        .init();
 }
 
 /// Exit code of an error.
 fn code_of(error: &anyhow::Error) -> u8 {
-    if error.chain().any(|cause| cause.is::<ProbeError>()) { NOT_ALLOWED } else { FAILED }
+    if error.chain().any(<dyn std::error::Error>::is::<ProbeError>) {
+        NOT_ALLOWED
+    } else {
+        FAILED
+    }
 }
 
 /// Whether the reader of our output went away, as `head` does: no failure of ours.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     })
 }
 
 /// One line for people.
-#[expect(clippy::print_stderr, reason = "the command line's one way to speak to people")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the command line's one way to speak to people"
+)]
 pub(super) fn eprint(line: &str) {
     eprintln!("{line}");
 }

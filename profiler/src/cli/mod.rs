@@ -3,14 +3,14 @@
 //! Job: parse, run, say what happened, pick the exit code. Human output goes to standard error,
 //! data to standard output.
 
-mod args;
-mod convert;
-mod diff;
-mod doctor;
+pub mod args;
+pub mod convert;
+pub mod diff;
+pub mod doctor;
 mod exit;
-mod input;
-mod output;
-mod record;
+pub mod input;
+pub mod output;
+pub mod record;
 mod signals;
 
 pub use self::{args::Args, exit::run};

@@ -67,7 +67,10 @@ pub fn check(path: &Path) -> Result<(), OutputError> {
     if path == Path::new("-") {
         return Ok(());
     }
-    check_path(path).map_err(|source| OutputError::Io { path: path.to_owned(), source })
+    check_path(path).map_err(|source| OutputError::Io {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Makes and removes an empty file beside the target; opens what is no regular file.

@@ -45,7 +45,13 @@ Examples:
   profiler record -d 10 -o - | head                collapsed stacks to a pipe")]
 pub struct RecordArgs {
     /// What to watch
-    #[arg(short, long, value_name = "EVENT", value_delimiter = ',', default_value = "cpu")]
+    #[arg(
+        short,
+        long,
+        value_name = "EVENT",
+        value_delimiter = ',',
+        default_value = "cpu"
+    )]
     event: Vec<EventName>,
     /// Samples a second, on each CPU
     #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -102,7 +108,9 @@ enum UnwindName {
 
 /// Reads a number of seconds above zero.
 fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_text| "not a number of seconds".to_owned())?;
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_text| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds)
         .ok()
         .filter(|duration| !duration.is_zero())
@@ -125,7 +133,7 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         }
     })?;
     if shows_progress {
-        clear_line();
+        overwrite_line("");
     }
     for (path, format) in &outputs {
         let path = render::path_for(path, Signal::Cpu, args.event.len());
@@ -133,7 +141,9 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         output::write(&path, &bytes)?;
     }
     summarize(&recording, &outputs);
-    Ok(recording.command_status.map_or(ExitCode::SUCCESS, to_exit_code))
+    Ok(recording
+        .command_status
+        .map_or(ExitCode::SUCCESS, to_exit_code))
 }
 
 /// Every output with its format, each checked before anything is recorded.
@@ -163,7 +173,10 @@ fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
         cgroup_id_and_level(path).with_context(|| format!("use {} as a cgroup", path.display()))
     });
     for pid in &args.pid {
-        if !Path::new(&format!("/proc/{pid}")).try_exists().unwrap_or(false) {
+        if !Path::new(&format!("/proc/{pid}"))
+            .try_exists()
+            .unwrap_or(false)
+        {
             bail!("there is no process {pid}");
         }
     }
@@ -181,18 +194,18 @@ fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
         rate_hz: args.frequency,
         duration: args.duration,
         command: (!args.command.is_empty()).then(|| args.command.clone()),
-        cache_dir: args.cache_dir.clone().or_else(default_cache_dir),
+        cache_dir: Some(args.cache_dir.clone().unwrap_or_else(default_cache_dir)),
         inlines: !args.no_inlines,
     })
 }
 
 /// The user's cache folder, or the system's for a service without a home.
-fn default_cache_dir() -> Option<PathBuf> {
+fn default_cache_dir() -> PathBuf {
     let base = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
         .unwrap_or_else(|| PathBuf::from("/var/cache"));
-    Some(base.join("profiler/unwind"))
+    base.join("profiler/unwind")
 }
 
 /// Overwrites the progress line.
@@ -208,14 +221,13 @@ fn show(progress: Progress, duration: Option<Duration>) {
         }
         Progress::Naming => "finding names".to_owned(),
     };
-    // A terminal that went away is no reason to stop.
-    _ = write!(io::stderr(), "\r\x1b[K{line}");
+    overwrite_line(&line);
 }
 
-/// Removes the progress line.
-fn clear_line() {
-    // As above.
-    _ = write!(io::stderr(), "\r\x1b[K");
+/// Writes over the last line of the terminal.
+fn overwrite_line(text: &str) {
+    // A terminal that went away is no reason to stop.
+    drop(write!(io::stderr(), "\r\x1b[K{text}"));
 }
 
 /// Says what was recorded, how good it is, and where it went.
@@ -233,8 +245,16 @@ fn summarize(recording: &Recording, outputs: &[(PathBuf, Format)]) {
             "cost"
         );
     }
-    for (path, _format) in outputs.iter().filter(|(path, _format)| path != Path::new("-")) {
-        eprint(&format!("wrote {}", path.canonicalize().unwrap_or_else(|_gone| path.clone()).display()));
+    for (path, _format) in outputs
+        .iter()
+        .filter(|(path, _format)| path != Path::new("-"))
+    {
+        eprint(&format!(
+            "wrote {}",
+            path.canonicalize()
+                .unwrap_or_else(|_gone| path.clone())
+                .display()
+        ));
     }
 }
 
@@ -257,13 +277,16 @@ fn quality_line(profile: &Profile) -> String {
         let reasons: Vec<String> = (quality.truncated.iter())
             .map(|(reason, count)| format!("{reason} {}", share(*count)))
             .collect();
-        line += &format!("; cut: {}", reasons.join(", "));
+        line.push_str("; cut: ");
+        line.push_str(&reasons.join(", "));
     }
     line
 }
 
 /// The command's exit code, as a shell would give it.
 fn to_exit_code(status: ExitStatus) -> ExitCode {
-    let code = status.code().or_else(|| status.signal().map(|signal| SIGNAL_BASE + signal));
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| SIGNAL_BASE + signal));
     ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }

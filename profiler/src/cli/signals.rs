@@ -15,7 +15,9 @@ const INTERRUPTED: i32 = 130;
 /// # Errors
 /// When the system gives no handler.
 pub(super) fn stop_on_signals(shutdown: &Shutdown) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
     let guard = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

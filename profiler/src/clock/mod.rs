@@ -9,7 +9,7 @@
 use std::{
     mem::MaybeUninit,
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{self, Duration, UNIX_EPOCH},
 };
 
 /// Time since boot without suspend: the clock that records are stamped with.
@@ -26,13 +26,21 @@ pub fn monotonic() -> Duration {
 }
 
 /// Time since the Unix epoch; zero on a machine whose clock is set before it.
-#[expect(clippy::disallowed_types, reason = "this is the place the lint points to")]
+#[expect(
+    clippy::disallowed_types,
+    reason = "this is the place the lint points to"
+)]
 pub fn wall() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    time::SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 /// Waits without doing anything.
-#[expect(clippy::disallowed_methods, reason = "this is the place the lint points to")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the place the lint points to"
+)]
 pub fn sleep(duration: Duration) {
     thread::sleep(duration);
 }

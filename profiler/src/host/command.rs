@@ -21,9 +21,9 @@ use crate::model::Pid;
 
 /// A process that was forked and waits to become the command.
 #[derive(Debug)]
-pub struct HeldCommand {
+pub(super) struct HeldCommand {
     /// The process.
-    pub pid: Pid,
+    pub(super) pid: Pid,
     /// A byte in it lets the command run. When this process dies it closes, and the command never
     /// runs.
     gate: OwnedFd,
@@ -36,9 +36,10 @@ impl HeldCommand {
     ///
     /// # Errors
     /// What the system said.
-    pub fn start(words: &[OsString]) -> io::Result<Self> {
-        let (program, arguments) =
-            words.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    pub(super) fn start(words: &[OsString]) -> io::Result<Self> {
+        let (program, arguments) = words
+            .split_first()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
         let (gate_end, gate) = pipe_with(PipeFlags::CLOEXEC)?;
         let (pid_end, pid_writer) = pipe_with(PipeFlags::CLOEXEC)?;
         let mut command = Command::new(program);
@@ -59,18 +60,27 @@ impl HeldCommand {
         if read(&pid_end, &mut pid)? != pid.len() {
             // The process could not even be forked; the thread knows why.
             let error = starting.join().map(Result::err);
-            return Err(error.ok().flatten().unwrap_or_else(|| io::ErrorKind::Other.into()));
+            return Err(error
+                .ok()
+                .flatten()
+                .unwrap_or_else(|| io::ErrorKind::Other.into()));
         }
-        Ok(Self { pid: Pid(u32::from_ne_bytes(pid)), gate, starting })
+        Ok(Self {
+            pid: Pid(u32::from_ne_bytes(pid)),
+            gate,
+            starting,
+        })
     }
 
     /// Lets the command run.
     ///
     /// # Errors
     /// What exec said, most often that there is no such program.
-    pub fn release(self) -> io::Result<Child> {
+    pub(super) fn release(self) -> io::Result<Child> {
         write(&self.gate, &[1])?;
-        self.starting.join().map_err(|_panicked| io::Error::from(io::ErrorKind::Other))?
+        self.starting
+            .join()
+            .map_err(|_panicked| io::Error::from(io::ErrorKind::Other))?
     }
 }
 
@@ -109,7 +119,11 @@ mod tests {
         let held = HeldCommand::start(&words(&["sh", "-c", "exit 7"])).unwrap();
         let pid = held.pid;
         let executable = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
-        assert_eq!(std::env::current_exe().unwrap(), executable, "not the command yet");
+        assert_eq!(
+            std::env::current_exe().unwrap(),
+            executable,
+            "not the command yet"
+        );
         let mut child = held.release().unwrap();
         assert_eq!(pid.0, child.id());
         assert_eq!(Some(7), child.wait().unwrap().code());
@@ -118,6 +132,9 @@ mod tests {
     #[test]
     fn a_command_that_does_not_exist_is_an_error() {
         let held = HeldCommand::start(&words(&["/no/such/program"])).unwrap();
-        assert_eq!(std::io::ErrorKind::NotFound, held.release().unwrap_err().kind());
+        assert_eq!(
+            std::io::ErrorKind::NotFound,
+            held.release().unwrap_err().kind()
+        );
     }
 }

@@ -10,9 +10,9 @@ pub mod object;
 pub mod probe;
 pub mod process;
 pub mod ring;
-pub mod symbolize;
 pub mod run;
 mod shutdown;
+pub mod symbolize;
 mod table_loader;
 pub mod unwind;
 

@@ -6,19 +6,20 @@ use std::{
     collections::{HashMap, HashSet},
     fs::{self, File},
     io::{self, BufRead as _, BufReader},
-    os::{fd::AsRawFd as _, unix::fs::{FileExt as _, MetadataExt as _}},
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{FileExt as _, MetadataExt as _},
+    },
     path::PathBuf,
     sync::Arc,
 };
 
 use super::{
-    aggregate::{NamedPlace, Place, Window},
+    aggregate::{NamedPlace, Names, Place, Window},
     process::{Object, ProcessTable, numbers_in_namespaces, read_mappings},
     symbolize::{Contents, ObjectSource, Options, PerfMap, Symbolizer},
 };
-use crate::model::{
-    Avma, FileOffset, Location, Naming, ObjectFile, ObjectId, Pid, Reason,
-};
+use crate::model::{Avma, FileOffset, Location, Naming, ObjectFile, ObjectId, Pid, Reason};
 
 /// Bytes of a vDSO that are read; it has two pages of code.
 const VDSO_SIZE_BYTES_MAX: u64 = 1 << 20;
@@ -31,11 +32,14 @@ pub(super) fn name_places(
     processes: &ProcessTable,
     vdso: Option<&Arc<[u8]>>,
     inlines: bool,
-) -> HashMap<Place, NamedPlace> {
+) -> Names {
     let places: HashSet<Place> = window.stacks().iter().flatten().copied().collect();
     let mut namer = Namer {
-        symbolizer: Symbolizer::new(Options { inlines, ..Options::default() }),
-        names: HashMap::with_capacity(places.len()),
+        symbolizer: Symbolizer::new(Options {
+            inlines,
+            ..Options::default()
+        }),
+        names: Names::with_capacity(places.len()),
     };
     namer.name_objects(&places, processes, vdso);
     namer.name_kernel(&places);
@@ -47,7 +51,7 @@ pub(super) fn name_places(
 /// Names found so far.
 struct Namer {
     symbolizer: Symbolizer,
-    names: HashMap<Place, NamedPlace>,
+    names: Names,
 }
 
 impl Namer {
@@ -67,17 +71,24 @@ impl Namer {
         for (id, mut offsets) in offsets {
             offsets.sort_unstable();
             let object = processes.objects.get(id);
-            let namings = object.and_then(|object| source_of(object, vdso)).map_or_else(
-                || vec![Naming::Unnamed(Reason::Unreadable); offsets.len()],
-                |source| self.symbolizer.name_object(&source, &offsets),
-            );
+            let namings = object
+                .and_then(|object| source_of(object, vdso))
+                .map_or_else(
+                    || vec![Naming::Unnamed(Reason::Unreadable); offsets.len()],
+                    |source| self.symbolizer.name_object(&source, &offsets),
+                );
             let file = object.map(|object| ObjectFile {
                 path: object.path.clone(),
                 build_id: object.build_id.clone(),
             });
             for (offset, naming) in offsets.into_iter().zip(namings) {
-                let named = NamedPlace { naming, object: file.clone(), kernel_offset: None };
-                self.names.insert(Place::Object { object: id, offset }, named);
+                let named = NamedPlace {
+                    naming,
+                    object: file.clone(),
+                    kernel_offset: None,
+                };
+                self.names
+                    .insert(Place::Object { object: id, offset }, named);
             }
         }
     }
@@ -87,7 +98,9 @@ impl Namer {
         let addresses: Vec<Avma> = (places.iter())
             .filter_map(|place| match place {
                 Place::Kernel { address } => Some(*address),
-                Place::Object { .. } | Place::Bare { .. } | Place::Unmapped { .. } | Place::Cut => None,
+                Place::Object { .. } | Place::Bare { .. } | Place::Unmapped { .. } | Place::Cut => {
+                    None
+                }
             })
             .collect();
         if addresses.is_empty() {
@@ -97,7 +110,9 @@ impl Namer {
         let namings = self.symbolizer.name_kernel(&addresses);
         for (address, naming) in addresses.into_iter().zip(namings) {
             let named = NamedPlace {
-                kernel_offset: start.filter(|_start| is_core_kernel(&naming)).map(|start| address.0.wrapping_sub(start)),
+                kernel_offset: start
+                    .filter(|_start| is_core_kernel(&naming))
+                    .map(|start| address.0.wrapping_sub(start)),
                 naming,
                 object: None,
             };
@@ -109,7 +124,9 @@ impl Namer {
     fn name_bare(&mut self, places: &HashSet<Place>) {
         let mut maps: HashMap<Pid, Option<PerfMap>> = HashMap::new();
         for place in places {
-            let Place::Bare { pid, address } = *place else { continue };
+            let Place::Bare { pid, address } = *place else {
+                continue;
+            };
             let map = maps.entry(pid).or_insert_with(|| open_perf_map(pid));
             let naming = match map.as_ref().and_then(|map| map.lookup(address)) {
                 Some(function) => Naming::Named(vec![Location {
@@ -118,7 +135,14 @@ impl Namer {
                 }]),
                 None => Naming::Unnamed(Reason::Jit),
             };
-            self.names.insert(*place, NamedPlace { naming, object: None, kernel_offset: None });
+            self.names.insert(
+                *place,
+                NamedPlace {
+                    naming,
+                    object: None,
+                    kernel_offset: None,
+                },
+            );
         }
     }
 
@@ -133,7 +157,14 @@ impl Namer {
                 Place::Unmapped { .. } => Naming::Unnamed(Reason::Unmapped),
                 Place::Object { .. } | Place::Bare { .. } | Place::Kernel { .. } => continue,
             };
-            self.names.insert(*place, NamedPlace { naming, object: None, kernel_offset: None });
+            self.names.insert(
+                *place,
+                NamedPlace {
+                    naming,
+                    object: None,
+                    kernel_offset: None,
+                },
+            );
         }
     }
 }
@@ -158,7 +189,9 @@ fn source_of<'object>(
 
 /// The perf map of a process: in its own namespace, under the number it has there, and on the host.
 fn open_perf_map(pid: Pid) -> Option<PerfMap> {
-    let owner = fs::metadata(format!("/proc/{pid}")).map(|process| process.uid()).ok();
+    let owner = fs::metadata(format!("/proc/{pid}"))
+        .map(|process| process.uid())
+        .ok();
     let inside = (numbers_in_namespaces(pid).into_iter())
         .map(|number| format!("/proc/{pid}/root/tmp/perf-{number}.map"));
     let candidates = inside.chain([format!("/tmp/perf-{pid}.map")]);
@@ -172,9 +205,9 @@ fn open_perf_map(pid: Pid) -> Option<PerfMap> {
 /// Whether a name is one of the kernel itself, not of a module or a BPF program.
 fn is_core_kernel(naming: &Naming) -> bool {
     match naming {
-        Naming::Named(locations) => {
-            locations.last().is_some_and(|location| !location.function.ends_with(']'))
-        }
+        Naming::Named(locations) => locations
+            .last()
+            .is_some_and(|location| !location.function.ends_with(']')),
         Naming::Unnamed(_) => false,
     }
 }
@@ -188,7 +221,9 @@ fn kernel_text_start() -> Option<u64> {
         .map_while(Result::ok)
         .find(|line| line.ends_with(" _stext"))?;
     let (address, _rest) = line.split_once(' ')?;
-    u64::from_str_radix(address, 16).ok().filter(|address| *address != 0)
+    u64::from_str_radix(address, 16)
+        .ok()
+        .filter(|address| *address != 0)
 }
 
 /// The vDSO, out of this process's own memory: it is the same in every process.
@@ -205,10 +240,17 @@ pub(super) fn read_vdso() -> Option<Arc<[u8]>> {
 /// Reads it; `None` where the kernel gives none.
 fn try_read_vdso() -> io::Result<Option<Arc<[u8]>>> {
     let mappings = read_mappings(Pid(std::process::id()))?;
-    let Some(vdso) = mappings.into_iter().find(|mapping| mapping.path == "[vdso]") else {
+    let Some(vdso) = mappings
+        .into_iter()
+        .find(|mapping| mapping.path == "[vdso]")
+    else {
         return Ok(None);
     };
-    let size_bytes = vdso.end.0.saturating_sub(vdso.start.0).min(VDSO_SIZE_BYTES_MAX);
+    let size_bytes = vdso
+        .end
+        .0
+        .saturating_sub(vdso.start.0)
+        .min(VDSO_SIZE_BYTES_MAX);
     let mut image = vec![0; usize::try_from(size_bytes).unwrap_or(0)];
     File::open("/proc/self/mem")?.read_exact_at(&mut image, vdso.start.0)?;
     Ok(Some(image.into()))

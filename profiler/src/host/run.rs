@@ -17,8 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{
     aggregate::{ProfileFacts, Window, build_profile},
     command::HeldCommand,
-    naming,
-    object,
+    naming, object,
     probe::{self, Filter, KernelMapping, Probe, ProbeOptions, Sampling, Unwinding},
     process::{Changes, Object, ProcessTable, processes_by_cpu_time},
     ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
@@ -121,26 +120,43 @@ pub fn record(
     progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<Recording> {
     let begun = clock::monotonic();
-    let held = options.command.as_deref().map(HeldCommand::start).transpose();
+    let held = options
+        .command
+        .as_deref()
+        .map(HeldCommand::start)
+        .transpose();
     let held = held.context("start the command")?;
     let mut host = Host::start(options, held.as_ref().map(|held| held.pid))?;
     raise_priority();
     let sampling = probe::attach_sampling(&mut host.probe, options.rate_hz)?;
     let span_start = clock::wall();
     let started = clock::monotonic();
-    let mut child = held.map(HeldCommand::release).transpose().with_context(|| {
-        let program = options.command.as_deref().and_then(<[_]>::first).cloned().unwrap_or_default();
-        format!("run {}", program.display())
-    })?;
+    let mut child = held
+        .map(HeldCommand::release)
+        .transpose()
+        .with_context(|| {
+            let program = options
+                .command
+                .as_deref()
+                .and_then(<[_]>::first)
+                .cloned()
+                .unwrap_or_default();
+            format!("run {}", program.display())
+        })?;
     let mut command_status = None;
     while !shutdown.is_requested() && command_status.is_none() {
         let elapsed = clock::monotonic().saturating_sub(started);
         if options.duration.is_some_and(|duration| duration <= elapsed) {
             break;
         }
-        let rest = options.duration.map_or(DRAIN_INTERVAL, |duration| duration.saturating_sub(elapsed));
+        let rest = options
+            .duration
+            .map_or(DRAIN_INTERVAL, |duration| duration.saturating_sub(elapsed));
         host.wait_and_drain(rest.min(DRAIN_INTERVAL))?;
-        progress(Progress::Sampling { elapsed, samples: host.window.samples });
+        progress(Progress::Sampling {
+            elapsed,
+            samples: host.window.samples,
+        });
         if let Some(child) = &mut child {
             command_status = child.try_wait().context("wait for the command")?;
         }
@@ -150,13 +166,24 @@ pub fn record(
     probe::detach_sampling(&mut host.probe)?;
     host.drain();
     progress(Progress::Naming);
-    let span = Span { start: span_start, duration };
+    let span = Span {
+        start: span_start,
+        duration,
+    };
     let profile = host.finish(options, sampling, span);
-    Ok(Recording { profile, command_status, cost })
+    Ok(Recording {
+        profile,
+        command_status,
+        cost,
+    })
 }
 
 impl Host {
     /// Loads the probe and prepares every process that runs.
+    #[expect(
+        clippy::large_stack_frames,
+        reason = "the loader's own values, once at start"
+    )]
     fn start(options: &RecordOptions, command: Option<Pid>) -> anyhow::Result<Self> {
         raise_file_limit();
         let mut filter = options.filter.clone();
@@ -286,7 +313,9 @@ impl Host {
             self.probe.mappings.replace(*pid, &mappings);
         }
         for id in &changes.new_objects {
-            let Some(object) = self.processes.objects.get(*id) else { continue };
+            let Some(object) = self.processes.objects.get(*id) else {
+                continue;
+            };
             if let Some(bytes) = object_bytes(object, self.vdso.as_ref()) {
                 self.tables.ask(*id, object.build_id.clone(), bytes);
             }
@@ -296,10 +325,20 @@ impl Host {
     /// Says what the probe counted, for whoever asks with `-v`.
     fn log_counters(&self) {
         for counter in Counter::ALL {
-            tracing::debug!(?counter, count = self.probe.count(*counter), "counted by the probe");
+            tracing::debug!(
+                ?counter,
+                count = self.probe.count(*counter),
+                "counted by the probe"
+            );
         }
-        let refused = self.probe.mappings.refused();
-        tracing::debug!(refused, undecodable = self.undecodable, "mappings and records refused");
+        let mappings = self.probe.mappings.refused();
+        let tables = self.tables.refused();
+        tracing::debug!(
+            mappings,
+            tables,
+            undecodable = self.undecodable,
+            "refused or undecodable"
+        );
     }
 
     /// What it cost so far.
@@ -338,7 +377,14 @@ impl Host {
             }
         }
         // The maps are not needed any more; names need the memory.
-        let Self { probe, tables, processes, window, vdso, .. } = self;
+        let Self {
+            probe,
+            tables,
+            processes,
+            window,
+            vdso,
+            ..
+        } = self;
         drop((probe, tables));
         let names = naming::name_places(&window, &processes, vdso.as_ref(), options.inlines);
         build_profile(&window, &names, &facts)
@@ -360,14 +406,20 @@ fn object_bytes(object: &Object, vdso: Option<&Arc<[u8]>>) -> Option<ObjectBytes
     if object.path == "[vdso]" {
         return vdso.map(|image| ObjectBytes::Image(Arc::clone(image)));
     }
-    object.file.as_ref().map(|file| ObjectBytes::File(Arc::clone(file)))
+    object
+        .file
+        .as_ref()
+        .map(|file| ObjectBytes::File(Arc::clone(file)))
 }
 
 /// Every object file stays open until it is named: as many as the system lets us.
 fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::debug!(%error, "the limit on open files stays as it is");
     }
@@ -382,10 +434,16 @@ fn raise_priority() {
 
 /// This host's name.
 fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The running kernel's release.
 fn kernel_release() -> String {
-    rustix::system::uname().release().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned()
 }

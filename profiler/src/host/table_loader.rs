@@ -32,7 +32,7 @@ const KERNEL_SIZE_BYTES_MAX: u64 = 256 << 20;
 
 /// Where the bytes of an object are.
 #[derive(Clone, Debug)]
-pub enum ObjectBytes {
+pub(super) enum ObjectBytes {
     /// In an open file.
     File(Arc<File>),
     /// In memory: the vDSO.
@@ -59,7 +59,7 @@ struct Shared {
 }
 
 /// Compiles tables and loads them into the kernel.
-pub struct TableLoader {
+pub(super) struct TableLoader {
     jobs: Option<Sender<Job>>,
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
@@ -68,7 +68,7 @@ pub struct TableLoader {
 
 impl TableLoader {
     /// Starts the workers. `cache_dir` keeps compiled tables for the next run.
-    pub fn start(tables: KernelTables, cache_dir: Option<PathBuf>) -> Self {
+    pub(super) fn start(tables: KernelTables, cache_dir: Option<PathBuf>) -> Self {
         let cache = cache_dir.and_then(|dir| open_cache(&dir));
         let shared = Arc::new(Shared {
             tables: Mutex::new(tables),
@@ -84,35 +84,47 @@ impl TableLoader {
             thread::spawn(move || work(&shared, &queue))
         };
         let workers = (0..WORKERS).map(spawn).collect();
-        Self { jobs: Some(jobs), shared, workers, asked: HashSet::new() }
+        Self {
+            jobs: Some(jobs),
+            shared,
+            workers,
+            asked: HashSet::new(),
+        }
     }
 
     /// Asks for the table of an object, once. The queue is bounded by the slots of the kernel.
-    pub fn ask(&mut self, object: ObjectId, build_id: Option<BuildId>, bytes: ObjectBytes) {
+    pub(super) fn ask(&mut self, object: ObjectId, build_id: Option<BuildId>, bytes: ObjectBytes) {
         if KernelTables::SLOTS <= object.0 || !self.asked.insert(object) {
             return;
         }
         *lock(&self.shared.pending) += 1;
-        let job = Job { object, build_id, bytes };
+        let job = Job {
+            object,
+            build_id,
+            bytes,
+        };
         if let Some(jobs) = &self.jobs {
             jobs.send(job).expect("workers live as long as the sender");
         }
     }
 
     /// Waits until every table asked for is loaded, or the time is over.
-    pub fn wait_idle(&self, at_most: Duration) {
+    pub(super) fn wait_idle(&self, at_most: Duration) {
         let pending = lock(&self.shared.pending);
-        let waited = self.shared.idle.wait_timeout_while(pending, at_most, |pending| 0 < *pending);
+        let waited = self
+            .shared
+            .idle
+            .wait_timeout_while(pending, at_most, |pending| 0 < *pending);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Objects that have no table because it could not be made or loaded.
-    pub fn refused(&self) -> u64 {
+    pub(super) fn refused(&self) -> u64 {
         self.shared.refused.load(Ordering::Relaxed)
     }
 
     /// Bytes of tables in the kernel, and distinct rules.
-    pub fn kernel_use(&self) -> (u64, usize) {
+    pub(super) fn kernel_use(&self) -> (u64, usize) {
         let tables = lock(&self.shared.tables);
         (tables.size_bytes(), tables.rules())
     }
@@ -129,7 +141,7 @@ impl Drop for TableLoader {
 }
 
 /// The slot of an object's table: its own number.
-pub fn slot_of(object: ObjectId) -> Option<u32> {
+pub(super) fn slot_of(object: ObjectId) -> Option<u32> {
     (object.0 < KernelTables::SLOTS).then_some(object.0)
 }
 
@@ -137,7 +149,9 @@ pub fn slot_of(object: ObjectId) -> Option<u32> {
 fn open_cache(dir: &std::path::Path) -> Option<TableCache> {
     let cache = fs::create_dir_all(dir)
         .map_err(|error| error.to_string())
-        .and_then(|()| TableCache::open(dir, CACHE_SIZE_BYTES_MAX).map_err(|error| error.to_string()));
+        .and_then(|()| {
+            TableCache::open(dir, CACHE_SIZE_BYTES_MAX).map_err(|error| error.to_string())
+        });
     match cache {
         Ok(cache) => Some(cache),
         Err(error) => {

@@ -27,9 +27,7 @@ mod quality;
 pub use self::{
     address::{Avma, FileOffset, Svma},
     builder::ProfileBuilder,
-    event::{
-        Event, Inode, MappedFile, NewMapping, ObjectId, StackEnd, StackSample, UserFrame,
-    },
+    event::{Event, Inode, MappedFile, NewMapping, ObjectId, StackEnd, StackSample, UserFrame},
     frame::{Frame, FrameKind, Location, Naming, Reason},
     id::{FrameHash, FrameId, Pid, StackHash, StackId, Tid},
     object_file::{BuildId, BuildIdError, ObjectFile},

@@ -36,12 +36,11 @@ pub struct ProfileFacts {
     pub lost: BTreeMap<Loss, u64>,
 }
 
+/// The name of every place of a window.
+pub type Names = HashMap<Place, NamedPlace>;
+
 /// Puts counts and names together.
-pub fn build_profile(
-    window: &Window,
-    names: &HashMap<Place, NamedPlace>,
-    facts: &ProfileFacts,
-) -> Profile {
+pub fn build_profile(window: &Window, names: &Names, facts: &ProfileFacts) -> Profile {
     let mut dictionary = Dictionary::default();
     let stacks = (window.stacks().iter())
         .map(|places| dictionary.add_stack(places, names, &facts.kernel_release))
@@ -56,7 +55,10 @@ pub fn build_profile(
         signal: Signal::Cpu,
         host: facts.host.clone(),
         window: facts.span,
-        value_types: vec![value_type("samples", "count"), value_type("cpu", "nanoseconds")],
+        value_types: vec![
+            value_type("samples", "count"),
+            value_type("cpu", "nanoseconds"),
+        ],
         quality: quality(window, &dictionary.frames, facts),
         objects: dictionary.objects,
         frames: dictionary.frames,
@@ -73,18 +75,28 @@ pub fn build_profile(
     reason = "a period of 1 ns to 1 s, rounded"
 )]
 fn period(rate_hz: f64) -> u64 {
-    if rate_hz < 1.0 { 0 } else { (1e9 / rate_hz).round() as u64 }
+    if rate_hz < 1.0 {
+        0
+    } else {
+        (1e9 / rate_hz).round() as u64
+    }
 }
 
 /// A value type by pprof's words.
 fn value_type(kind: &str, unit: &str) -> ValueType {
-    ValueType { kind: kind.to_owned(), unit: unit.to_owned() }
+    ValueType {
+        kind: kind.to_owned(),
+        unit: unit.to_owned(),
+    }
 }
 
 /// How good the data is.
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
 fn quality(window: &Window, frames: &[Frame], facts: &ProfileFacts) -> Quality {
-    let unnamed = frames.iter().filter(|frame| matches!(frame.naming, Naming::Unnamed(_))).count();
+    let unnamed = frames
+        .iter()
+        .filter(|frame| matches!(frame.naming, Naming::Unnamed(_)))
+        .count();
     let mut lost = window.lost.clone();
     for (loss, count) in &facts.lost {
         *lost.entry(*loss).or_default() += count;
@@ -122,12 +134,7 @@ struct Dictionary {
 
 impl Dictionary {
     /// A stack of frames.
-    fn add_stack(
-        &mut self,
-        places: &[Place],
-        names: &HashMap<Place, NamedPlace>,
-        kernel_release: &str,
-    ) -> Stack {
+    fn add_stack(&mut self, places: &[Place], names: &Names, kernel_release: &str) -> Stack {
         let frames: Vec<(FrameIndex, FrameHash)> = (places.iter())
             .map(|place| self.add_frame(place, names, kernel_release))
             .collect();
@@ -141,13 +148,15 @@ impl Dictionary {
     fn add_frame(
         &mut self,
         place: &Place,
-        names: &HashMap<Place, NamedPlace>,
+        names: &Names,
         kernel_release: &str,
     ) -> (FrameIndex, FrameHash) {
         if let Some(known) = self.frame_indexes.get(place) {
             return *known;
         }
-        let named = names.get(place).expect("every place of the window was named");
+        let named = names
+            .get(place)
+            .expect("every place of the window was named");
         let hash = hash_frame(place, named, kernel_release);
         let index = match self.frame_hashes.get(&hash) {
             Some(index) => *index,
@@ -167,9 +176,16 @@ impl Dictionary {
             Place::Cut => (FrameKind::Truncated, 0),
         };
         let object = named.object.as_ref().map(|object| self.add_object(object));
-        let index = FrameIndex(u32::try_from(self.frames.len()).expect("frames are bounded by stacks"));
+        let index =
+            FrameIndex(u32::try_from(self.frames.len()).expect("frames are bounded by stacks"));
         let naming = named.naming.clone();
-        self.frames.push(Frame { id: hash.id(), kind, object, address, naming });
+        self.frames.push(Frame {
+            id: hash.id(),
+            kind,
+            object,
+            address,
+            naming,
+        });
         self.frame_hashes.insert(hash, index);
         index
     }

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{limits::STACKS_MAX, place::Place};
-use crate::model::{
-    Loss, Pid, StackEnd, StackSample, Task, Tid, Truncation, UserFrame,
-};
+use crate::model::{Loss, Pid, StackEnd, StackSample, Task, Tid, Truncation, UserFrame};
 
 /// A stack of a task with the number of its samples.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,7 +37,9 @@ pub struct Window {
 impl Window {
     /// Counts a sample. Bare frames have been located already where that was possible.
     pub fn add(&mut self, sample: &StackSample) {
-        let task = self.tasks.intern((sample.pid, sample.tid, sample.comm.clone()));
+        let task = self
+            .tasks
+            .intern((sample.pid, sample.tid, sample.comm.clone()));
         let stack = self.stacks.intern(places(sample).into());
         let (Some(task), Some(stack)) = (task, stack) else {
             self.lose(Loss::TableFull);
@@ -78,7 +78,11 @@ impl Window {
     /// The counts, in the order of stacks and tasks.
     pub fn counts(&self) -> Vec<CountedStack> {
         let mut counts: Vec<_> = (self.counts.iter())
-            .map(|((task, stack), count)| CountedStack { task: *task, stack: *stack, count: *count })
+            .map(|((task, stack), count)| CountedStack {
+                task: *task,
+                stack: *stack,
+                count: *count,
+            })
             .collect();
         counts.sort_unstable_by_key(|counted| (counted.stack, counted.task));
         counts
@@ -92,15 +96,28 @@ fn places(sample: &StackSample) -> Vec<Place> {
         StackEnd::Complete | StackEnd::NoUserStack => None,
     };
     let last = sample.user.len().saturating_sub(1);
-    let user = sample.user.iter().enumerate().map(|(index, frame)| match *frame {
-        UserFrame::Object { object, offset } => Place::Object { object, offset },
-        UserFrame::Bare(address) if cut == Some(Truncation::Unmapped) && index == last => {
-            Place::Unmapped { address }
-        }
-        UserFrame::Bare(address) => Place::Bare { pid: sample.pid, address },
-    });
-    let kernel = sample.kernel.iter().map(|address| Place::Kernel { address: *address });
-    kernel.chain(user).chain(cut.map(|_reason| Place::Cut)).collect()
+    let user = sample
+        .user
+        .iter()
+        .enumerate()
+        .map(|(index, frame)| match *frame {
+            UserFrame::Object { object, offset } => Place::Object { object, offset },
+            UserFrame::Bare(address) if cut == Some(Truncation::Unmapped) && index == last => {
+                Place::Unmapped { address }
+            }
+            UserFrame::Bare(address) => Place::Bare {
+                pid: sample.pid,
+                address,
+            },
+        });
+    let kernel = sample
+        .kernel
+        .iter()
+        .map(|address| Place::Kernel { address: *address });
+    kernel
+        .chain(user)
+        .chain(cut.map(|_reason| Place::Cut))
+        .collect()
 }
 
 /// Values with numbers in the order of their first appearance.
@@ -112,7 +129,10 @@ struct Interner<T> {
 
 impl<T> Default for Interner<T> {
     fn default() -> Self {
-        Self { numbers: HashMap::new(), values: Vec::new() }
+        Self {
+            numbers: HashMap::new(),
+            values: Vec::new(),
+        }
     }
 }
 
@@ -148,7 +168,10 @@ mod tests {
             tid: Tid(2),
             comm: "worker".to_owned(),
             cgroup_id: 0,
-            user: vec![UserFrame::Object { object: ObjectId(1), offset: FileOffset(offset) }],
+            user: vec![UserFrame::Object {
+                object: ObjectId(1),
+                offset: FileOffset(offset),
+            }],
             kernel: vec![Avma(9)],
             end,
             fallback: false,
@@ -161,7 +184,11 @@ mod tests {
         for offset in [1, 2, 1, 1] {
             window.add(&sample(StackEnd::Complete, offset));
         }
-        let counts: Vec<u64> = window.counts().iter().map(|counted| counted.count).collect();
+        let counts: Vec<u64> = window
+            .counts()
+            .iter()
+            .map(|counted| counted.count)
+            .collect();
         assert_eq!(vec![3, 1], counts);
         assert_eq!((4, 4), (window.samples, window.complete));
     }

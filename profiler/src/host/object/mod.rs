@@ -24,5 +24,7 @@ pub use self::{
 
 /// The build id of an open file; `None` when it is no object file or carries none.
 pub fn build_id_of(file: &std::fs::File) -> Option<crate::model::BuildId> {
-    Object::parse(&::object::ReadCache::new(file)).ok()?.build_id()
+    Object::parse(&::object::ReadCache::new(file))
+        .ok()?
+        .build_id()
 }

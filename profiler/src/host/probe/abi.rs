@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// A kernel ABI value, as `aya` maps want it.
 #[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
-pub struct Abi<T>(pub T);
+pub(super) struct Abi<T>(pub(super) T);
 
 // SAFETY: `Abi` is `repr(transparent)` over `T`. `FromBytes` says every bit pattern is a `T`,
 // `IntoBytes` says `T` has no padding, so copying it to and from a BPF map is sound.

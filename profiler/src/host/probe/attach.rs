@@ -1,6 +1,6 @@
 //! Attaching: sampling on every CPU, lifecycle hooks, rings of process records.
 
-use std::{os::fd::OwnedFd, time::Duration};
+use std::os::fd::OwnedFd;
 
 use aya::{
     programs::{
@@ -20,6 +20,9 @@ use super::{
     load::{LIFECYCLE, program_mut},
     sys,
 };
+
+/// The unit of the CPU clock's period.
+const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
 
 /// What makes the samples.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,7 +44,10 @@ pub struct Sampling {
 
 /// CPUs that are online.
 fn cpus() -> Result<Vec<u32>, ProbeError> {
-    online_cpus().map_err(|(path, source)| ProbeError::Cpus { path: path.to_owned(), source })
+    online_cpus().map_err(|(path, source)| ProbeError::Cpus {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Starts sampling on every CPU, `rate_hz` times a second each.
@@ -62,9 +68,15 @@ pub fn attach_sampling(probe: &mut Probe, rate_hz: u32) -> Result<Sampling, Prob
             clock = SamplingClock::CpuClock;
             attached = attach(clock);
         }
-        attached.map_err(|source| ProbeError::Attach { program: sampler, source })?;
+        attached.map_err(|source| ProbeError::Attach {
+            program: sampler,
+            source,
+        })?;
     }
-    Ok(Sampling { clock, cpus: u32::try_from(cpus.len()).unwrap_or(u32::MAX) })
+    Ok(Sampling {
+        clock,
+        cpus: u32::try_from(cpus.len()).unwrap_or(u32::MAX),
+    })
 }
 
 /// The event behind a clock.
@@ -80,13 +92,10 @@ fn event(clock: SamplingClock) -> PerfEventConfig {
 fn policy(clock: SamplingClock, rate_hz: u32) -> SamplePolicy {
     match clock {
         SamplingClock::Cycles => SamplePolicy::Frequency(u64::from(rate_hz)),
-        SamplingClock::CpuClock => SamplePolicy::Period(period(rate_hz).as_nanos() as u64),
+        SamplingClock::CpuClock => {
+            SamplePolicy::Period(NANOSECONDS_PER_SECOND / u64::from(rate_hz.max(1)))
+        }
     }
-}
-
-/// Time between two samples of a CPU.
-pub(super) fn period(rate_hz: u32) -> Duration {
-    Duration::from_secs(1) / rate_hz.max(1)
 }
 
 /// Stops sampling on every CPU.
@@ -96,7 +105,10 @@ pub(super) fn period(rate_hz: u32) -> Duration {
 pub fn detach_sampling(probe: &mut Probe) -> Result<(), ProbeError> {
     let sampler = probe.sampler;
     let program: &mut PerfEvent = program_mut(&mut probe.object, sampler)?;
-    program.unload().map_err(|source| ProbeError::Attach { program: sampler, source })
+    program.unload().map_err(|source| ProbeError::Attach {
+        program: sampler,
+        source,
+    })
 }
 
 /// Attaches what keeps mappings and filters true at fork and exec.
@@ -106,7 +118,12 @@ pub fn detach_sampling(probe: &mut Probe) -> Result<(), ProbeError> {
 pub fn attach_lifecycle(probe: &mut Probe) -> Result<(), ProbeError> {
     for (name, tracepoint) in LIFECYCLE {
         let program: &mut RawTracePoint = program_mut(&mut probe.object, name)?;
-        program.attach(tracepoint).map_err(|source| ProbeError::Attach { program: name, source })?;
+        program
+            .attach(tracepoint)
+            .map_err(|source| ProbeError::Attach {
+                program: name,
+                source,
+            })?;
     }
     Ok(())
 }

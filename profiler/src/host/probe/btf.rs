@@ -49,8 +49,14 @@ impl<'a> KernelTypes<'a> {
     /// Reads type information; `None` when it is not what the kernel's documentation describes.
     pub(super) fn parse(data: &'a [u8]) -> Option<Self> {
         let header = words(data, 6)?;
-        let [magic_and_version, header_size, type_offset, type_size, string_offset, string_size] =
-            *header.as_slice()
+        let [
+            magic_and_version,
+            header_size,
+            type_offset,
+            type_size,
+            string_offset,
+            string_size,
+        ] = *header.as_slice()
         else {
             return None;
         };
@@ -76,12 +82,17 @@ impl<'a> KernelTypes<'a> {
         let mut number = 0_u32;
         while !rest.is_empty() {
             number = number.checked_add(1)?;
-            let [name, info, _size] = *words(rest, 3)?.as_slice() else { return None };
+            let [name, info, _size] = *words(rest, 3)?.as_slice() else {
+                return None;
+            };
             let (kind, count) = (info >> 24 & 0x1f, info & 0xffff);
             let size = usize::try_from(tail_size(kind, count)?).ok()?;
             let (tail, after) = rest.get(12..)?.split_at_checked(size)?;
             if kind == kind::STRUCT || kind == kind::UNION {
-                let members = Members { bytes: tail, has_bitfields: info >> 31 != 0 };
+                let members = Members {
+                    bytes: tail,
+                    has_bitfields: info >> 31 != 0,
+                };
                 self.members.insert(number, members);
                 if kind == kind::STRUCT {
                     self.structs.entry(self.text(name)?).or_insert(number);
@@ -94,7 +105,10 @@ impl<'a> KernelTypes<'a> {
 
     /// A string by its offset.
     fn text(&self, offset: u32) -> Option<&'a [u8]> {
-        self.strings.get(usize::try_from(offset).ok()?..)?.split(|byte| *byte == 0).next()
+        self.strings
+            .get(usize::try_from(offset).ok()?..)?
+            .split(|byte| *byte == 0)
+            .next()
     }
 
     /// Bytes from the start of a struct to a member, members of unnamed inner structs included.
@@ -113,8 +127,14 @@ impl<'a> KernelTypes<'a> {
         let nesting = nesting.checked_sub(1)?;
         let members = self.members.get(&number)?;
         members.bytes.chunks_exact(12).find_map(|member| {
-            let [name, kind, bits] = *words(member, 3)?.as_slice() else { return None };
-            let bits = if members.has_bitfields { bits & 0xff_ffff } else { bits };
+            let [name, kind, bits] = *words(member, 3)?.as_slice() else {
+                return None;
+            };
+            let bits = if members.has_bitfields {
+                bits & 0xff_ffff
+            } else {
+                bits
+            };
             let name = self.text(name)?;
             if name == wanted {
                 return Some(bits);
@@ -130,7 +150,13 @@ impl<'a> KernelTypes<'a> {
 /// The first `count` 32-bit words of `data`.
 fn words(data: &[u8], count: usize) -> Option<Vec<u32>> {
     let (words, _rest) = data.as_chunks::<4>();
-    Some(words.get(..count)?.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect())
+    Some(
+        words
+            .get(..count)?
+            .iter()
+            .map(|bytes| u32::from_le_bytes(*bytes))
+            .collect(),
+    )
 }
 
 /// Bytes that follow the three words of a type.
@@ -156,8 +182,12 @@ mod tests {
             return;
         };
         let types = KernelTypes::parse(&data).expect("the kernel's own types parse");
-        let mm = types.offset_of("task_struct", "mm").expect("every task has memory");
-        let active = types.offset_of("task_struct", "active_mm").expect("and active memory");
+        let mm = types
+            .offset_of("task_struct", "mm")
+            .expect("every task has memory");
+        let active = types
+            .offset_of("task_struct", "active_mm")
+            .expect("and active memory");
         assert_eq!(mm + 8, active, "the two are declared one after the other");
         assert_eq!(None, types.offset_of("task_struct", "no_such_member"));
         assert_eq!(None, types.offset_of("no_such_struct", "mm"));
@@ -170,7 +200,10 @@ mod tests {
             return;
         };
         for length in (0..data.len()).step_by(data.len() / 50) {
-            assert!(KernelTypes::parse(&data[..length]).is_none(), "cut to {length} bytes");
+            assert!(
+                KernelTypes::parse(&data[..length]).is_none(),
+                "cut to {length} bytes"
+            );
         }
     }
 }

@@ -49,7 +49,9 @@ pub enum ProbeError {
         source: io::Error,
     },
     /// The ring of process records could not be opened.
-    #[error("watch processes on CPU {cpu}: needs root, CAP_PERFMON, or kernel.perf_event_paranoid <= -1")]
+    #[error(
+        "watch processes on CPU {cpu}: needs root, CAP_PERFMON, or kernel.perf_event_paranoid <= -1"
+    )]
     ProcessRing {
         /// Which CPU.
         cpu: u32,

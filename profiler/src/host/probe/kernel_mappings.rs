@@ -47,7 +47,10 @@ impl KernelMappings {
     /// Takes the map of the probe.
     pub(super) fn new(nodes: Map) -> Result<Self, ProbeError> {
         Ok(Self {
-            nodes: nodes.try_into().map_err(|source| ProbeError::Map { name: "MAPPINGS", source })?,
+            nodes: nodes.try_into().map_err(|source| ProbeError::Map {
+                name: "MAPPINGS",
+                source,
+            })?,
             children: StdHashMap::new(),
             retired: Vec::new(),
             next_child: 0,
@@ -67,7 +70,7 @@ impl KernelMappings {
         } else {
             self.insert_children(pid, &entries)
         };
-        self.insert(root_key(pid.0), root);
+        self.insert(root_key(pid.0), &root);
         self.retire(old_children.unwrap_or_default());
     }
 
@@ -76,10 +79,12 @@ impl KernelMappings {
         let mut ranges = Vec::new();
         let mut numbers = Vec::new();
         for leaf in entries.chunks(MAPPINGS_PER_NODE as usize) {
-            let (Some(first), Some(last)) = (leaf.first(), leaf.last()) else { continue };
+            let (Some(first), Some(last)) = (leaf.first(), leaf.last()) else {
+                continue;
+            };
             let number = self.next_child;
             self.next_child = self.next_child.wrapping_add(1);
-            self.insert(child_key(number), node(NodeKind::Leaf, leaf));
+            self.insert(child_key(number), &node(NodeKind::Leaf, leaf));
             numbers.push(number);
             ranges.push(MappingEntry {
                 start: first.start,
@@ -95,7 +100,7 @@ impl KernelMappings {
     /// Forgets a process.
     pub fn remove(&mut self, pid: Pid) {
         // Short-lived processes often were never known here; that is no failure.
-        _ = self.nodes.remove(&root_key(pid.0));
+        drop(self.nodes.remove(&root_key(pid.0)));
         let children = self.children.remove(&pid).unwrap_or_default();
         self.retire(children);
     }
@@ -106,8 +111,8 @@ impl KernelMappings {
     }
 
     /// Writes one node, or counts that there is no room for it.
-    fn insert(&mut self, key: u64, node: MappingNode) {
-        if self.nodes.insert(key, Abi(node), 0).is_err() {
+    fn insert(&mut self, key: u64, node: &MappingNode) {
+        if self.nodes.insert(key, Abi(*node), 0).is_err() {
             self.refused += 1;
         }
     }
@@ -118,7 +123,7 @@ impl KernelMappings {
         if RETIRED_MAX < self.retired.len() {
             for number in self.retired.drain(..RETIRED_MAX / 2) {
                 // Gone already only if the map was full when it was written.
-                _ = self.nodes.remove(&child_key(number));
+                drop(self.nodes.remove(&child_key(number)));
             }
         }
     }
@@ -130,8 +135,14 @@ fn node(kind: NodeKind, entries: &[MappingEntry]) -> MappingNode {
     for (slot, entry) in slots.iter_mut().zip(entries) {
         *slot = *entry;
     }
-    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX).min(MAPPINGS_PER_NODE);
-    MappingNode { kind: kind as u32, count, entries: slots }
+    let count = u32::try_from(entries.len())
+        .unwrap_or(u32::MAX)
+        .min(MAPPINGS_PER_NODE);
+    MappingNode {
+        kind: kind as u32,
+        count,
+        entries: slots,
+    }
 }
 
 /// A mapping as the probe reads it.
@@ -140,7 +151,9 @@ fn entry(mapping: &KernelMapping) -> MappingEntry {
         start: mapping.start.0,
         end: mapping.end.0,
         file_offset: mapping.file_offset.0,
-        object: mapping.object.map_or(profiler_common::mapping::OBJECT_NONE, |object| object.0),
+        object: mapping
+            .object
+            .map_or(profiler_common::mapping::OBJECT_NONE, |object| object.0),
         table: mapping.slot.unwrap_or(TABLE_NONE),
     }
 }

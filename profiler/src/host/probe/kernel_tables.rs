@@ -32,8 +32,14 @@ impl KernelTables {
     /// Takes the two maps of the probe.
     pub(super) fn new(tables: Map, rules: Map) -> Result<Self, ProbeError> {
         Ok(Self {
-            tables: tables.try_into().map_err(|source| ProbeError::Map { name: "TABLES", source })?,
-            rules: rules.try_into().map_err(|source| ProbeError::Map { name: "RULES", source })?,
+            tables: tables.try_into().map_err(|source| ProbeError::Map {
+                name: "TABLES",
+                source,
+            })?,
+            rules: rules.try_into().map_err(|source| ProbeError::Map {
+                name: "RULES",
+                source,
+            })?,
             known: HashMap::new(),
             size_bytes: 0,
             rules_refused: 0,
@@ -46,7 +52,9 @@ impl KernelTables {
         if let Some(index) = self.known.get(rule) {
             return RuleCode::Rule(*index);
         }
-        let next = u16::try_from(self.known.len()).ok().filter(|next| u32::from(*next) < RULES_MAX);
+        let next = u16::try_from(self.known.len())
+            .ok()
+            .filter(|next| u32::from(*next) < RULES_MAX);
         let Some(index) = next else {
             self.rules_refused += 1;
             return RuleCode::Unsupported;
@@ -65,7 +73,10 @@ impl KernelTables {
     /// When the slot is past the last, or the kernel has no memory.
     pub fn load(&mut self, slot: u32, chunks: &[Chunk]) -> Result<(), ProbeError> {
         let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
-        let failed = |source| ProbeError::Map { name: "TABLES", source };
+        let failed = |source| ProbeError::Map {
+            name: "TABLES",
+            source,
+        };
         let mut table = Array::<MapData, Chunk>::create(count, INNER_MAP).map_err(failed)?;
         for (index, chunk) in (0..count).zip(chunks) {
             table.set(index, chunk, 0).map_err(failed)?;

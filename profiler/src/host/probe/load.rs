@@ -18,8 +18,7 @@ use super::{KernelMappings, KernelTables, ProbeError, abi::Abi, btf::KernelTypes
 use crate::model::Pid;
 
 /// The kernel side, compiled by `build.rs`.
-static OBJECT: &[u8] =
-    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
 
 /// Bytes of the kernel stack of a task, and of the registers at its top.
 /// Source: `THREAD_SIZE` of x86-64 without KASAN; used only before 5.15, where no helper tells.
@@ -92,13 +91,19 @@ pub(super) const TABLE_SAMPLER: &str = "cpu";
 /// Name of the program that walks by frame pointers.
 pub(super) const FRAME_POINTER_SAMPLER: &str = "cpu_frame_pointers";
 /// Names of the lifecycle programs and of their tracepoints.
-pub(super) const LIFECYCLE: [(&str, &str); 2] =
-    [("process_fork", "sched_process_fork"), ("process_exec", "sched_process_exec")];
+pub(super) const LIFECYCLE: [(&str, &str); 2] = [
+    ("process_fork", "sched_process_fork"),
+    ("process_exec", "sched_process_exec"),
+];
 
 /// Loads the probe and picks the sampling program that this kernel takes.
 ///
 /// # Errors
 /// What the kernel refused, with the way out.
+#[expect(
+    clippy::large_stack_frames,
+    reason = "the loader's own values, once at start"
+)]
 pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
     let config = probe_config(options);
     let nodes = nodes_wanted();
@@ -111,7 +116,10 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         .map_err(ProbeError::Load)?;
     for (name, _tracepoint) in LIFECYCLE {
         let program: &mut RawTracePoint = program_mut(&mut object, name)?;
-        program.load().map_err(|source| ProbeError::LoadProgram { program: name, source })?;
+        program.load().map_err(|source| ProbeError::LoadProgram {
+            program: name,
+            source,
+        })?;
     }
     let sampler = load_sampler(&mut object, options.unwinding)?;
     let mut probe = Probe {
@@ -140,14 +148,20 @@ fn load_sampler(object: &mut Ebpf, unwinding: Unwinding) -> Result<&'static str,
         let program: &mut PerfEvent = program_mut(object, name)?;
         match program.load() {
             Ok(()) => Ok(name),
-            Err(source) => Err(ProbeError::LoadProgram { program: name, source }),
+            Err(source) => Err(ProbeError::LoadProgram {
+                program: name,
+                source,
+            }),
         }
     };
     match unwinding {
         Unwinding::Tables => load(TABLE_SAMPLER),
         // With tables refused, frame pointers are all there is; `doctor` says so.
         Unwinding::Auto => load(TABLE_SAMPLER).or_else(|refused| {
-            tracing::warn!(error = &refused as &dyn std::error::Error, "following frame pointers only");
+            tracing::warn!(
+                error = &refused as &dyn std::error::Error,
+                "following frame pointers only"
+            );
             load(FRAME_POINTER_SAMPLER)
         }),
         // Where tables load, that program follows frame pointers too, and knows mappings.
@@ -160,12 +174,18 @@ fn load_sampler(object: &mut Ebpf, unwinding: Unwinding) -> Result<&'static str,
 /// Nodes for twice the processes that run now.
 fn nodes_wanted() -> u32 {
     let processes = fs::read_dir("/proc").map_or(0, Iterator::count);
-    u32::try_from(processes).unwrap_or(NODES_MAX).saturating_mul(2).max(NODES_MAX)
+    u32::try_from(processes)
+        .unwrap_or(NODES_MAX)
+        .saturating_mul(2)
+        .max(NODES_MAX)
 }
 
 /// Two seconds of samples, in bytes, as a power of two.
 fn ring_size_bytes(options: &ProbeOptions) -> u32 {
-    let samples = options.rate_hz.saturating_mul(options.cpus).saturating_mul(2);
+    let samples = options
+        .rate_hz
+        .saturating_mul(options.cpus)
+        .saturating_mul(2);
     samples
         .saturating_mul(SAMPLE_SIZE_BYTES)
         .clamp(RING_SIZE_BYTES_MIN, RING_SIZE_BYTES_MAX)
@@ -178,7 +198,11 @@ fn probe_config(options: &ProbeOptions) -> ProbeConfig {
     let mut comm = [0; COMM_SIZE_BYTES];
     if let Some(wanted) = &filter.comm {
         // The kernel cuts names to 15 bytes and a zero.
-        for (slot, byte) in comm.iter_mut().take(COMM_SIZE_BYTES - 1).zip(wanted.bytes()) {
+        for (slot, byte) in comm
+            .iter_mut()
+            .take(COMM_SIZE_BYTES - 1)
+            .zip(wanted.bytes())
+        {
             *slot = byte;
         }
     }
@@ -187,7 +211,10 @@ fn probe_config(options: &ProbeOptions) -> ProbeConfig {
     let types = fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
     let types = KernelTypes::parse(&types);
     let task = |member: &str| {
-        types.as_ref().and_then(|types| types.offset_of("task_struct", member)).unwrap_or(OFFSET_MISSING)
+        types
+            .as_ref()
+            .and_then(|types| types.offset_of("task_struct", member))
+            .unwrap_or(OFFSET_MISSING)
     };
     ProbeConfig {
         abi_version: ABI_VERSION,
@@ -227,13 +254,16 @@ impl Probe {
     pub fn add_target(&mut self, pid: Pid) -> Result<(), ProbeError> {
         self.targets
             .insert(pid.0, 1, 0)
-            .map_err(|source| ProbeError::Map { name: "TARGETS", source })
+            .map_err(|source| ProbeError::Map {
+                name: "TARGETS",
+                source,
+            })
     }
 
     /// Forgets a process of the filter that has ended.
     pub fn remove_target(&mut self, pid: Pid) {
         // Most processes are in no filter; that is not worth a word.
-        _ = self.targets.remove(&pid.0);
+        drop(self.targets.remove(&pid.0));
     }
 
     /// Hands out the tables, once: they are filled on threads of their own.
@@ -241,7 +271,9 @@ impl Probe {
     /// # Errors
     /// When they were handed out before.
     pub fn take_tables(&mut self) -> Result<KernelTables, ProbeError> {
-        self.tables.take().ok_or(ProbeError::Missing { name: "TABLES" })
+        self.tables
+            .take()
+            .ok_or(ProbeError::Missing { name: "TABLES" })
     }
 
     /// Whether user stacks are followed with tables.
@@ -251,7 +283,9 @@ impl Probe {
 
     /// A counter, summed over all CPUs.
     pub fn count(&self, counter: Counter) -> u64 {
-        self.counts.get(&(counter as u32), 0).map_or(0, |slots| slots.iter().sum())
+        self.counts
+            .get(&(counter as u32), 0)
+            .map_or(0, |slots| slots.iter().sum())
     }
 
     /// Nanoseconds and runs of the sampling program so far; `None` where the kernel cannot tell.
@@ -270,8 +304,15 @@ pub(super) fn program_mut<'a, P>(
 where
     &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
 {
-    let program = object.program_mut(name).ok_or(ProbeError::Missing { name })?;
-    program.try_into().map_err(|source| ProbeError::LoadProgram { program: name, source })
+    let program = object
+        .program_mut(name)
+        .ok_or(ProbeError::Missing { name })?;
+    program
+        .try_into()
+        .map_err(|source| ProbeError::LoadProgram {
+            program: name,
+            source,
+        })
 }
 
 /// A map of the object by name.
@@ -284,5 +325,7 @@ fn typed_map<M>(object: &mut Ebpf, name: &'static str) -> Result<M, ProbeError>
 where
     M: TryFrom<Map, Error = aya::maps::MapError>,
 {
-    take_map(object, name)?.try_into().map_err(|source| ProbeError::Map { name, source })
+    take_map(object, name)?
+        .try_into()
+        .map_err(|source| ProbeError::Map { name, source })
 }

@@ -15,7 +15,10 @@ mod survey;
 mod sys;
 
 pub use self::{
-    attach::{Sampling, SamplingClock, attach_lifecycle, attach_sampling, detach_sampling, open_process_events},
+    attach::{
+        Sampling, SamplingClock, attach_lifecycle, attach_sampling, detach_sampling,
+        open_process_events,
+    },
     error::ProbeError,
     kernel_mappings::{KernelMapping, KernelMappings},
     kernel_tables::KernelTables,

@@ -18,7 +18,7 @@ use crate::model::Pid;
 const TRIAL_RATE_HZ: u32 = 1;
 /// A function that every kernel has, for the trial of kprobes.
 const KERNEL_FUNCTION: &CStr = c"schedule";
-/// Capabilities the daemon needs, with their bits. Source: linux/capability.h.
+/// Capabilities the daemon needs, with their bits. Source: `linux/capability.h`.
 const CAPABILITIES: [(&str, u32); 6] = [
     ("CAP_BPF", 39),
     ("CAP_PERFMON", 38),
@@ -27,7 +27,7 @@ const CAPABILITIES: [(&str, u32); 6] = [
     ("CAP_SYSLOG", 34),
     ("CAP_CHECKPOINT_RESTORE", 40),
 ];
-/// The number that the first pid namespace has on every kernel. Source: linux/proc_ns.h.
+/// The number that the first pid namespace has on every kernel. Source: `linux/proc_ns.h`.
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 /// One thing that was tried.
@@ -63,33 +63,58 @@ pub struct Survey {
 /// Tries everything. Takes about a second: programs are really loaded and attached.
 pub fn survey() -> Survey {
     let tables = try_sampling(Unwinding::Tables);
-    let frame_pointers = tables.as_ref().map_or_else(|_| try_sampling(Unwinding::Auto), |clock| Ok(*clock));
+    let frame_pointers = tables
+        .as_ref()
+        .map_or_else(|_| try_sampling(Unwinding::Auto), |clock| Ok(*clock));
     let clock = frame_pointers.as_ref().ok().copied();
     let findings = vec![
         capabilities(),
         first_pid_namespace(),
         kernel_types(),
-        finding("table unwinding", tables.map(|_clock| "bpf_loop walks unwind tables".to_owned()),
+        finding(
+            "table unwinding",
+            tables.map(|_clock| "bpf_loop walks unwind tables".to_owned()),
             "stacks follow frame pointers only: code without them gives wrong or cut stacks",
-            "kernel 5.17 or later"),
-        finding("sampling on every CPU", frame_pointers.map(describe_clock),
-            "nothing can be recorded", "run as root, or with CAP_BPF and CAP_PERFMON"),
+            "kernel 5.17 or later",
+        ),
+        finding(
+            "sampling on every CPU",
+            frame_pointers.map(describe_clock),
+            "nothing can be recorded",
+            "run as root, or with CAP_BPF and CAP_PERFMON",
+        ),
         cycle_counter(clock),
         process_records(),
-        finding("user registers in system calls", as_io(has_task_pt_regs(), "bpf_task_pt_regs"),
-            "registers are taken from the top of the kernel stack, by the layout of kernels before 5.15", ""),
+        finding(
+            "user registers in system calls",
+            as_io(has_task_pt_regs(), "bpf_task_pt_regs"),
+            "registers are taken from the top of the kernel stack, by the layout of kernels before 5.15",
+            "",
+        ),
         kernel_symbols(),
         other_processes(),
         mapped_files(),
-        finding("fentry and fexit", trial(ProgramType::Tracing),
-            "nothing yet: hooks on tracepoints give the same facts", ""),
+        finding(
+            "fentry and fexit",
+            trial(ProgramType::Tracing),
+            "nothing yet: hooks on tracepoints give the same facts",
+            "",
+        ),
         kprobes(),
         uprobes(),
     ];
     Survey {
-        kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+        kernel: rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned(),
         can_record: clock.is_some(),
-        unwinding: match (clock, findings.iter().any(|finding| finding.name == "table unwinding" && finding.works)) {
+        unwinding: match (
+            clock,
+            findings
+                .iter()
+                .any(|finding| finding.name == "table unwinding" && finding.works),
+        ) {
             (None, _) => "none",
             (Some(_), true) => "unwind tables",
             (Some(_), false) => "frame pointers",
@@ -112,7 +137,13 @@ fn finding<E: Error>(
 ) -> Finding {
     let works = found.is_ok();
     let found = found.unwrap_or_else(|error| short_chain(&error));
-    Finding { name, works, found, without_it, way_out }
+    Finding {
+        name,
+        works,
+        found,
+        without_it,
+        way_out,
+    }
 }
 
 /// An error and its causes on one line, without the verifier's log.
@@ -123,17 +154,34 @@ fn short_chain(error: &dyn Error) -> String {
         text = format!("{text}: {error}");
         cause = error.source();
     }
-    text.lines().next().unwrap_or_default().chars().take(200).collect()
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(200)
+        .collect()
 }
 
 /// A yes or no as a result.
 fn as_io(works: bool, name: &str) -> io::Result<String> {
-    if works { Ok(name.to_owned()) } else { Err(io::Error::new(io::ErrorKind::Unsupported, format!("no {name}"))) }
+    if works {
+        Ok(name.to_owned())
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("no {name}"),
+        ))
+    }
 }
 
 /// Loads the probe, attaches everything, and takes it all away again.
 fn try_sampling(unwinding: Unwinding) -> Result<SamplingClock, ProbeError> {
-    let options = ProbeOptions { filter: Filter::default(), unwinding, rate_hz: TRIAL_RATE_HZ, cpus: 1 };
+    let options = ProbeOptions {
+        filter: Filter::default(),
+        unwinding,
+        rate_hz: TRIAL_RATE_HZ,
+        cpus: 1,
+    };
     let mut probe = load(&options)?;
     attach_lifecycle(&mut probe)?;
     Ok(attach_sampling(&mut probe, TRIAL_RATE_HZ)?.clock)
@@ -152,7 +200,10 @@ fn describe_clock(clock: SamplingClock) -> String {
 fn cycle_counter(clock: Option<SamplingClock>) -> Finding {
     finding(
         "cycle counter",
-        as_io(clock == Some(SamplingClock::Cycles), "hardware cycle counter"),
+        as_io(
+            clock == Some(SamplingClock::Cycles),
+            "hardware cycle counter",
+        ),
         "samples come from a timer: code that runs with interrupts off is charged to what follows it",
         "most virtual machines have none; bare metal does",
     )
@@ -185,13 +236,18 @@ fn capabilities() -> Finding {
 
 /// Whether process numbers mean the same to the kernel and to us.
 fn first_pid_namespace() -> Finding {
-    let namespace = fs::read_link("/proc/self/ns/pid").map(|link| link.to_string_lossy().into_owned());
+    let namespace =
+        fs::read_link("/proc/self/ns/pid").map(|link| link.to_string_lossy().into_owned());
     let found = namespace.and_then(|namespace| {
-        as_io(namespace == FIRST_PID_NAMESPACE, "first pid namespace").map(|_name| "the host's own".to_owned())
+        as_io(namespace == FIRST_PID_NAMESPACE, "first pid namespace")
+            .map(|_name| "the host's own".to_owned())
     });
-    finding("pid namespace", found,
+    finding(
+        "pid namespace",
+        found,
         "process numbers of the kernel mean other processes here: stacks and names would be wrong",
-        "in a container, share the host's pid namespace (docker run --pid=host, hostPID: true)")
+        "in a container, share the host's pid namespace (docker run --pid=host, hostPID: true)",
+    )
 }
 
 /// Whether the kernel describes its types.
@@ -201,37 +257,52 @@ fn kernel_types() -> Finding {
         let offset = types.and_then(|types| types.offset_of("task_struct", "tgid"));
         as_io(offset.is_some(), "task_struct in the kernel's types")
     });
-    finding("kernel type information", found.map(|_name| "/sys/kernel/btf/vmlinux".to_owned()),
+    finding(
+        "kernel type information",
+        found.map(|_name| "/sys/kernel/btf/vmlinux".to_owned()),
         "children of processes start without their mappings, and kernel threads are taken for processes",
-        "a kernel with CONFIG_DEBUG_INFO_BTF")
+        "a kernel with CONFIG_DEBUG_INFO_BTF",
+    )
 }
 
 /// Whether the kernel reports new processes and mappings.
 fn process_records() -> Finding {
     let found = open_process_events().map(|events| format!("on {} CPUs", events.len()));
-    finding("process and mapping records", found,
+    finding(
+        "process and mapping records",
+        found,
         "new processes are found only when a sample meets them",
-        "run as root, or with CAP_PERFMON")
+        "run as root, or with CAP_PERFMON",
+    )
 }
 
 /// Whether kernel addresses are shown.
 fn kernel_symbols() -> Finding {
     let symbols = fs::read_to_string("/proc/kallsyms");
     let found = symbols.and_then(|symbols| {
-        let shown = symbols.lines().take(100).any(|line| !line.starts_with("0000000000000000"));
+        let shown = symbols
+            .lines()
+            .take(100)
+            .any(|line| !line.starts_with("0000000000000000"));
         as_io(shown, "visible kernel addresses").map(|_name| "/proc/kallsyms".to_owned())
     });
-    finding("kernel symbols", found, "kernel frames have no names",
-        "run as root or with CAP_SYSLOG, and set kernel.kptr_restrict to 1 or 0")
+    finding(
+        "kernel symbols",
+        found,
+        "kernel frames have no names",
+        "run as root or with CAP_SYSLOG, and set kernel.kptr_restrict to 1 or 0",
+    )
 }
 
 /// Whether the mappings of other processes can be read. One process may be guarded on purpose (the
 /// first one often is); that none can be read is what counts.
 fn other_processes() -> Finding {
-    finding("mappings of other processes",
+    finding(
+        "mappings of other processes",
         try_other_processes(|pid| fs::read_to_string(format!("/proc/{pid}/maps")).map(drop)),
         "processes of other users have no stacks until they map something new",
-        "run as root, or with CAP_SYS_PTRACE")
+        "run as root, or with CAP_SYS_PTRACE",
+    )
 }
 
 /// Whether deleted files and files of other mount namespaces can be opened.
@@ -240,9 +311,12 @@ fn mapped_files() -> Finding {
         Some(file) => fs::File::open(file?.path()).map(drop),
         None => Err(io::ErrorKind::NotFound.into()),
     };
-    finding("deleted and replaced files", try_other_processes(open),
+    finding(
+        "deleted and replaced files",
+        try_other_processes(open),
         "files that were deleted or replaced while they run have no tables and no names",
-        "run as root, or with CAP_CHECKPOINT_RESTORE")
+        "run as root, or with CAP_CHECKPOINT_RESTORE",
+    )
 }
 
 /// Tries something on the other processes until it works on one; else gives the first failure.
@@ -274,21 +348,36 @@ fn trial(kind: ProgramType) -> io::Result<String> {
 /// Whether the kernel has probes on its functions.
 fn kprobes() -> Finding {
     let found = event_source("kprobe").and_then(|number| sys::try_kprobe(number, KERNEL_FUNCTION));
-    finding("kprobes", found.map(|()| "a probe opens".to_owned()),
-        "nothing yet: hooks on tracepoints give the same facts", "a kernel with CONFIG_KPROBE_EVENTS")
+    finding(
+        "kprobes",
+        found.map(|()| "a probe opens".to_owned()),
+        "nothing yet: hooks on tracepoints give the same facts",
+        "a kernel with CONFIG_KPROBE_EVENTS",
+    )
 }
 
 /// Whether the kernel has probes on programs.
 fn uprobes() -> Finding {
-    let found = event_source("uprobe").and_then(|number| sys::try_uprobe(number, c"/proc/self/exe", 0));
-    finding("uprobes", found.map(|()| "a probe opens".to_owned()),
-        "nothing yet: CPU profiles need none", "a kernel with CONFIG_UPROBE_EVENTS")
+    let found =
+        event_source("uprobe").and_then(|number| sys::try_uprobe(number, c"/proc/self/exe", 0));
+    finding(
+        "uprobes",
+        found.map(|()| "a probe opens".to_owned()),
+        "nothing yet: CPU profiles need none",
+        "a kernel with CONFIG_UPROBE_EVENTS",
+    )
 }
 
 /// Number of one of the kernel's event sources.
 fn event_source(name: &str) -> io::Result<u32> {
-    let text = fs::read_to_string(format!("/sys/bus/event_source/devices/{name}/type"))
-        .map_err(|error| io::Error::new(error.kind(), format!("this kernel has no {name} event source")))?;
+    let text = fs::read_to_string(format!("/sys/bus/event_source/devices/{name}/type")).map_err(
+        |error| {
+            io::Error::new(
+                error.kind(),
+                format!("this kernel has no {name} event source"),
+            )
+        },
+    )?;
     text.trim().parse().map_err(io::Error::other)
 }
 
@@ -305,9 +394,14 @@ impl fmt::Display for Survey {
                 }
             }
         }
-        match self.can_record {
-            true => writeln!(f, "CPU profiles: {}, user stacks by {}", self.sampling, self.unwinding),
-            false => writeln!(f, "CPU profiles cannot be recorded here"),
+        if self.can_record {
+            writeln!(
+                f,
+                "CPU profiles: {}, user stacks by {}",
+                self.sampling, self.unwinding
+            )
+        } else {
+            writeln!(f, "CPU profiles cannot be recorded here")
         }
     }
 }

@@ -16,7 +16,7 @@ const BPF_ENABLE_STATS: libc::c_long = 32;
 /// `BPF_STATS_RUN_TIME`
 const RUN_TIME: u32 = 0;
 
-/// perf_event_open(2) for every process on one CPU.
+/// `perf_event_open(2)` for every process on one CPU.
 pub(super) fn open_event_on_cpu(attributes: &perf_event_attr, cpu: u32) -> io::Result<OwnedFd> {
     let any_process: libc::pid_t = -1;
     let no_group: RawFd = -1;

@@ -35,13 +35,20 @@ impl AddressSpace {
         }
         let first = self.mappings.partition_point(|old| old.end <= new.start);
         let end = self.mappings.partition_point(|old| old.start < new.end);
-        let before = self.mappings.get(first).copied().filter(|old| old.start < new.start);
+        let before = self
+            .mappings
+            .get(first)
+            .copied()
+            .filter(|old| old.start < new.start);
         let after = end
             .checked_sub(1)
             .filter(|last| first <= *last)
             .and_then(|last| self.mappings.get(last).copied())
             .filter(|old| new.end < old.end);
-        let left = before.map(|old| CodeMapping { end: new.start, ..old });
+        let left = before.map(|old| CodeMapping {
+            end: new.start,
+            ..old
+        });
         let right = after.map(|old| CodeMapping {
             start: new.end,
             file_offset: FileOffset(old.file_offset.0 + (new.end.0 - old.start.0)),
@@ -54,7 +61,9 @@ impl AddressSpace {
 
     /// Where an address is.
     pub fn locate(&self, address: Avma) -> Option<UserFrame> {
-        let next = self.mappings.partition_point(|mapping| mapping.start <= address);
+        let next = self
+            .mappings
+            .partition_point(|mapping| mapping.start <= address);
         let mapping = self.mappings.get(next.checked_sub(1)?)?;
         if mapping.end <= address {
             return None;
@@ -89,13 +98,19 @@ mod tests {
         for (object, (start, end)) in (0..).zip(inserted) {
             space.insert(mapping(*start, *end, object));
         }
-        let expected: Vec<_> = expected.iter().map(|(s, e, o)| mapping(*s, *e, *o)).collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(s, e, o)| mapping(*s, *e, *o))
+            .collect();
         assert_eq!(expected, space.mappings());
     }
 
     #[test]
     fn keeps_mappings_sorted() {
-        check(&[(30, 40), (10, 20), (20, 30)], &[(10, 20, 1), (20, 30, 2), (30, 40, 0)]);
+        check(
+            &[(30, 40), (10, 20), (20, 30)],
+            &[(10, 20, 1), (20, 30, 2), (30, 40, 0)],
+        );
     }
 
     #[test]
@@ -103,17 +118,29 @@ mod tests {
         check(&[(10, 20), (10, 20)], &[(10, 20, 1)]);
         check(&[(10, 20), (15, 30)], &[(10, 15, 0), (15, 30, 1)]);
         check(&[(10, 20), (5, 15)], &[(5, 15, 1), (15, 20, 0)]);
-        check(&[(10, 40), (20, 30)], &[(10, 20, 0), (20, 30, 1), (30, 40, 0)]);
-        check(&[(10, 20), (20, 30), (30, 40), (15, 35)], &[(10, 15, 0), (15, 35, 3), (35, 40, 2)]);
+        check(
+            &[(10, 40), (20, 30)],
+            &[(10, 20, 0), (20, 30, 1), (30, 40, 0)],
+        );
+        check(
+            &[(10, 20), (20, 30), (30, 40), (15, 35)],
+            &[(10, 15, 0), (15, 35, 3), (35, 40, 2)],
+        );
         check(&[(10, 20), (30, 30)], &[(10, 20, 0)]);
     }
 
     #[test]
     fn locates_addresses_inside_mappings_only() {
         let mut space = AddressSpace::default();
-        space.insert(CodeMapping { file_offset: FileOffset(0x100), ..mapping(10, 20, 3) });
+        space.insert(CodeMapping {
+            file_offset: FileOffset(0x100),
+            ..mapping(10, 20, 3)
+        });
         let offset = FileOffset(0x105);
-        let found = UserFrame::Object { object: ObjectId(3), offset };
+        let found = UserFrame::Object {
+            object: ObjectId(3),
+            offset,
+        };
         assert_eq!(Some(found), space.locate(Avma(15)));
         assert_eq!(None, space.locate(Avma(9)));
         assert_eq!(None, space.locate(Avma(20)));

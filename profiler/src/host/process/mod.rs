@@ -14,6 +14,8 @@ mod table;
 pub use self::{
     address_space::{AddressSpace, CodeMapping},
     objects::{Object, Objects, ReadBuildId},
-    proc_files::{cgroup_id_and_level, numbers_in_namespaces, processes_by_cpu_time, read_mappings},
+    proc_files::{
+        cgroup_id_and_level, numbers_in_namespaces, processes_by_cpu_time, read_mappings,
+    },
     table::{Changes, ProcessTable},
 };

@@ -1,12 +1,6 @@
 //! Object files that were seen mapped, each with a number.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    io,
-    os::unix::fs::MetadataExt as _,
-    sync::Arc,
-};
+use std::{collections::HashMap, fs::File, io, os::unix::fs::MetadataExt as _, sync::Arc};
 
 use super::limits::OBJECTS_MAX;
 use crate::model::{BuildId, MappedFile, NewMapping, ObjectId, Pid};
@@ -43,7 +37,8 @@ pub type ReadBuildId = fn(&File) -> Option<BuildId>;
 #[derive(Debug)]
 pub struct Objects {
     read_build_id: ReadBuildId,
-    objects: Vec<Object>,
+    /// By number, from 1.
+    all: Vec<Object>,
     by_build_id: HashMap<BuildId, ObjectId>,
     by_file: HashMap<FileKey, ObjectId>,
     vdso: Option<ObjectId>,
@@ -54,7 +49,7 @@ impl Objects {
     pub fn new(read_build_id: ReadBuildId) -> Self {
         Self {
             read_build_id,
-            objects: Vec::new(),
+            all: Vec::new(),
             by_build_id: HashMap::new(),
             by_file: HashMap::new(),
             vdso: None,
@@ -63,13 +58,13 @@ impl Objects {
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.objects.len()
+        self.all.len()
     }
 
     /// The object behind a number.
     pub fn get(&self, id: ObjectId) -> Option<&Object> {
         let index = usize::try_from(id.0).ok()?.checked_sub(1)?;
-        self.objects.get(index)
+        self.all.get(index)
     }
 
     /// The object of a mapping; numbers it when it is new. `None` for code without a file, and
@@ -117,13 +112,15 @@ impl Objects {
             return Some(*id);
         }
         let build_id = (self.read_build_id)(&file);
-        let known = build_id.as_ref().and_then(|build_id| self.by_build_id.get(build_id)).copied();
-        let id = match known {
-            Some(id) => id,
-            None => {
-                let path = shown_path(&mapping.path);
-                self.add(path, build_id.clone(), Some(Arc::new(file)), mapping.pid)?
-            }
+        let known = build_id
+            .as_ref()
+            .and_then(|build_id| self.by_build_id.get(build_id))
+            .copied();
+        let id = if let Some(id) = known {
+            id
+        } else {
+            let path = shown_path(&mapping.path);
+            self.add(path, build_id.clone(), Some(Arc::new(file)), mapping.pid)?
         };
         self.by_file.insert(key, id);
         if let Some(build_id) = build_id {
@@ -141,12 +138,18 @@ impl Objects {
         pid: Pid,
     ) -> Option<ObjectId> {
         // Number 0 stands for no object.
-        let id = u32::try_from(self.objects.len()).ok()?.checked_add(1)?;
+        let id = u32::try_from(self.all.len()).ok()?.checked_add(1)?;
         if OBJECTS_MAX <= id {
             return None;
         }
         let id = ObjectId(id);
-        self.objects.push(Object { id, path, build_id, file, pid });
+        self.all.push(Object {
+            id,
+            path,
+            build_id,
+            file,
+            pid,
+        });
         Some(id)
     }
 }
@@ -155,9 +158,12 @@ impl Objects {
 /// process's root, where the kernel does not allow that.
 fn open_mapped(mapping: &NewMapping) -> io::Result<File> {
     let pid = mapping.pid;
-    File::open(format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start.0, mapping.end.0))
-        .or_else(|_refused| File::open(format!("/proc/{pid}/root{}", mapping.path)))
-        .or_else(|_gone| File::open(&mapping.path))
+    File::open(format!(
+        "/proc/{pid}/map_files/{:x}-{:x}",
+        mapping.start.0, mapping.end.0
+    ))
+    .or_else(|_refused| File::open(format!("/proc/{pid}/root{}", mapping.path)))
+    .or_else(|_gone| File::open(&mapping.path))
 }
 
 /// What tells an open file apart from others.

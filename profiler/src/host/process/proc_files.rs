@@ -20,7 +20,10 @@ pub fn read_mappings(pid: Pid) -> io::Result<Vec<NewMapping>> {
         .take(MAPS_FILE_SIZE_BYTES_MAX)
         .read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    Ok(text.lines().filter_map(|line| parse_mapping(pid, line)).collect())
+    Ok(text
+        .lines()
+        .filter_map(|line| parse_mapping(pid, line))
+        .collect())
 }
 
 /// One line of `/proc/PID/maps`; `None` when it is not executable or not such a line.
@@ -82,9 +85,15 @@ fn cpu_ticks(pid: Pid) -> Option<u64> {
 /// The numbers a process has in its pid namespaces, its own first. Perf maps are named after it.
 pub fn numbers_in_namespaces(pid: Pid) -> Vec<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
-    let mut names: Vec<u32> =
-        numbers.split_whitespace().rev().filter_map(|number| number.parse().ok()).collect();
+    let numbers = status
+        .lines()
+        .find_map(|line| line.strip_prefix("NSpid:"))
+        .unwrap_or_default();
+    let mut names: Vec<u32> = numbers
+        .split_whitespace()
+        .rev()
+        .filter_map(|number| number.parse().ok())
+        .collect();
     if names.is_empty() {
         names.push(pid.0);
     }
@@ -116,7 +125,6 @@ pub fn cgroup_id_and_level(path: &Path) -> io::Result<(u64, u32)> {
     Ok((fs::metadata(&path)?.ino(), level))
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::{Pid, parse_mapping, processes_by_cpu_time, read_mappings};
@@ -126,8 +134,13 @@ mod tests {
     fn reads_the_mappings_of_this_test() {
         let mappings = read_mappings(Pid(std::process::id())).unwrap();
         let here = reads_the_mappings_of_this_test as fn() as usize as u64;
-        let holder = mappings.iter().find(|m| m.start.0 <= here && here < m.end.0);
-        assert!(holder.is_some_and(|mapping| mapping.path.contains("profiler")), "{mappings:?}");
+        let holder = mappings
+            .iter()
+            .find(|m| m.start.0 <= here && here < m.end.0);
+        assert!(
+            holder.is_some_and(|mapping| mapping.path.contains("profiler")),
+            "{mappings:?}"
+        );
         assert!(mappings.iter().any(|mapping| mapping.path == "[vdso]"));
     }
 
@@ -136,14 +149,24 @@ mod tests {
         let line = "55d0c0a00000-55d0c0a01000 r-xp 00002000 fe:01 1234    /tmp/a b (deleted)";
         let mapping = parse_mapping(Pid(1), line).unwrap();
         assert_eq!("/tmp/a b (deleted)", mapping.path);
-        let inode = Inode { device_major: 0xfe, device_minor: 1, number: 1234 };
+        let inode = Inode {
+            device_major: 0xfe,
+            device_minor: 1,
+            number: 1234,
+        };
         assert_eq!(MappedFile::Inode(inode), mapping.file);
         assert_eq!(0x2000, mapping.file_offset.0);
     }
 
     #[test]
     fn leaves_out_data_and_nonsense() {
-        for line in ["1000-2000 rw-p 0 00:00 0", "", "x", "1000 r-xp", "1000-2000 r-xp zz 0:0 0"] {
+        for line in [
+            "1000-2000 rw-p 0 00:00 0",
+            "",
+            "x",
+            "1000 r-xp",
+            "1000-2000 r-xp zz 0:0 0",
+        ] {
             assert_eq!(None, parse_mapping(Pid(1), line), "{line:?}");
         }
     }

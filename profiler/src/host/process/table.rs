@@ -43,12 +43,17 @@ pub struct ProcessTable {
 impl ProcessTable {
     /// No processes yet.
     pub fn new(read_build_id: ReadBuildId) -> Self {
-        Self { processes: HashMap::new(), objects: Objects::new(read_build_id) }
+        Self {
+            processes: HashMap::new(),
+            objects: Objects::new(read_build_id),
+        }
     }
 
     /// Mappings of a process, by address; none for an unknown one.
     pub fn mappings(&self, pid: Pid) -> &[CodeMapping] {
-        self.processes.get(&pid).map_or(&[], |process| process.space.mappings())
+        self.processes
+            .get(&pid)
+            .map_or(&[], |process| process.space.mappings())
     }
 
     /// Where an address of a process is; a bare address when no file holds it.
@@ -63,8 +68,14 @@ impl ProcessTable {
         if parent == child {
             return;
         }
-        let space = self.processes.get(&parent).map(|process| process.space.clone());
-        let process = Process { space: space.unwrap_or_default(), ..Process::default() };
+        let space = self
+            .processes
+            .get(&parent)
+            .map(|process| process.space.clone());
+        let process = Process {
+            space: space.unwrap_or_default(),
+            ..Process::default()
+        };
         // The probe has copied the mappings at the fork itself.
         changes.ended.retain(|pid| *pid != child);
         self.processes.insert(child, process);
@@ -92,12 +103,16 @@ impl ProcessTable {
         {
             changes.new_objects.push(id);
         }
-        self.processes.entry(mapping.pid).or_default().space.insert(CodeMapping {
-            start: mapping.start,
-            end: mapping.end,
-            file_offset: mapping.file_offset,
-            object,
-        });
+        self.processes
+            .entry(mapping.pid)
+            .or_default()
+            .space
+            .insert(CodeMapping {
+                start: mapping.start,
+                end: mapping.end,
+                file_offset: mapping.file_offset,
+                object,
+            });
     }
 
     /// A thread ended; with the first thread of a process goes the process, unless others live on.
@@ -114,7 +129,10 @@ impl ProcessTable {
 
     /// Reads the mappings of a process again, because the probe met something it does not know.
     pub fn repair(&mut self, pid: Pid, now: Duration, changes: &mut Changes) {
-        let last = self.processes.get(&pid).and_then(|process| process.repaired_at);
+        let last = self
+            .processes
+            .get(&pid)
+            .and_then(|process| process.repaired_at);
         if last.is_some_and(|last| now < last + REPAIR_PAUSE) {
             return;
         }
@@ -142,8 +160,11 @@ impl ProcessTable {
 
     /// Forgets processes that ended long enough ago.
     pub fn forget_ended(&mut self, now: Duration) {
-        self.processes
-            .retain(|_pid, process| process.ended_at.is_none_or(|ended| now < ended + ENDED_KEPT));
+        self.processes.retain(|_pid, process| {
+            process
+                .ended_at
+                .is_none_or(|ended| now < ended + ENDED_KEPT)
+        });
     }
 }
 
@@ -187,7 +208,10 @@ mod tests {
         table.forked(Pid(std::process::id()), pid, &mut changes);
         table.exited(pid, Tid(pid.0), Duration::from_secs(1), &mut changes);
         table.forget_ended(Duration::from_secs(2));
-        assert!(matches!(table.locate(pid, here()), UserFrame::Object { .. }));
+        assert!(matches!(
+            table.locate(pid, here()),
+            UserFrame::Object { .. }
+        ));
         table.forget_ended(Duration::from_secs(60));
         assert_eq!(UserFrame::Bare(here()), table.locate(pid, here()));
     }

@@ -19,12 +19,16 @@ use crate::model::{
 /// # Errors
 /// The first thing found wrong.
 pub fn decode_sample(record: &[u8]) -> Result<StackSample, DecodeError> {
-    let short = DecodeError::Short { found_bytes: record.len() };
+    let short = DecodeError::Short {
+        found_bytes: record.len(),
+    };
     let (header, frames) = SampleHeader::read_from_prefix(record).map_err(|_short| short)?;
     let user_count = usize::from(header.user_frames);
     let promised = user_count.saturating_add(usize::from(header.kernel_frames));
     let (frames, _rest) = frames.as_chunks::<8>();
-    let frames = frames.get(..promised).ok_or(DecodeError::FrameCount { promised })?;
+    let frames = frames
+        .get(..promised)
+        .ok_or(DecodeError::FrameCount { promised })?;
     let mut words = frames.iter().map(|bytes| u64::from_ne_bytes(*bytes));
     Ok(StackSample {
         taken_at: Duration::from_nanos(header.taken_at_ns),
@@ -48,7 +52,10 @@ fn decode_comm(bytes: &[u8]) -> String {
 /// One user frame.
 fn decode_frame(word: u64) -> UserFrame {
     match mapping::decode(word) {
-        FramePlace::Mapped { object, file_offset } => UserFrame::Object {
+        FramePlace::Mapped {
+            object,
+            file_offset,
+        } => UserFrame::Object {
             object: ObjectId(object),
             offset: FileOffset(file_offset),
         },
@@ -58,8 +65,10 @@ fn decode_frame(word: u64) -> UserFrame {
 
 /// How the walk ended.
 fn decode_end(code: u8) -> Result<StackEnd, DecodeError> {
-    let verdict = Verdict::try_from(code)
-        .map_err(|code| DecodeError::UnknownCode { what: "verdict", code: u32::from(code) })?;
+    let verdict = Verdict::try_from(code).map_err(|code| DecodeError::UnknownCode {
+        what: "verdict",
+        code: u32::from(code),
+    })?;
     let truncation = match verdict {
         Verdict::Complete => return Ok(StackEnd::Complete),
         Verdict::KernelThread | Verdict::Exec => return Ok(StackEnd::NoUserStack),
@@ -81,10 +90,14 @@ fn decode_end(code: u8) -> Result<StackEnd, DecodeError> {
 /// # Errors
 /// The first thing found wrong.
 pub fn decode_notice(record: &[u8]) -> Result<Event, DecodeError> {
-    let short = DecodeError::Short { found_bytes: record.len() };
+    let short = DecodeError::Short {
+        found_bytes: record.len(),
+    };
     let (notice, _rest) = Notice::read_from_prefix(record).map_err(|_short| short)?;
-    let kind = NoticeKind::try_from(notice.kind)
-        .map_err(|code| DecodeError::UnknownCode { what: "notice", code })?;
+    let kind = NoticeKind::try_from(notice.kind).map_err(|code| DecodeError::UnknownCode {
+        what: "notice",
+        code,
+    })?;
     let pid = Pid(notice.pid);
     Ok(match kind {
         NoticeKind::UnknownProcess | NoticeKind::UnknownAddress => Event::Unknown { pid },
@@ -117,11 +130,15 @@ mod tests {
     #[test]
     fn reads_both_stacks_innermost_first() {
         let mapped = profiler_common::mapping::encode_mapped(7, 0x1234);
-        let sample = decode_sample(&record(0, &[mapped, 0x7000], &[0xffff_ffff_8100_0000])).unwrap();
+        let sample =
+            decode_sample(&record(0, &[mapped, 0x7000], &[0xffff_ffff_8100_0000])).unwrap();
         let object = ObjectId(7);
         let offset = FileOffset(0x1234);
         assert_eq!(
-            vec![UserFrame::Object { object, offset }, UserFrame::Bare(Avma(0x7000))],
+            vec![
+                UserFrame::Object { object, offset },
+                UserFrame::Bare(Avma(0x7000))
+            ],
             sample.user
         );
         assert_eq!(vec![Avma(0xffff_ffff_8100_0000)], sample.kernel);
@@ -139,15 +156,24 @@ mod tests {
     fn rejects_a_record_cut_anywhere() {
         let whole = record(0, &[1, 2], &[3]);
         for length in 0..whole.len() {
-            assert!(decode_sample(&whole[..length]).is_err(), "cut to {length} bytes");
+            assert!(
+                decode_sample(&whole[..length]).is_err(),
+                "cut to {length} bytes"
+            );
         }
         let shifted = [&[0], whole.as_slice()].concat();
-        assert!(decode_sample(&shifted[1..]).is_ok(), "alignment does not matter");
+        assert!(
+            decode_sample(&shifted[1..]).is_ok(),
+            "alignment does not matter"
+        );
     }
 
     #[test]
     fn rejects_a_verdict_nobody_defined() {
-        let unknown = DecodeError::UnknownCode { what: "verdict", code: 200 };
+        let unknown = DecodeError::UnknownCode {
+            what: "verdict",
+            code: 200,
+        };
         assert_eq!(Err(unknown), decode_sample(&record(200, &[], &[])));
     }
 }

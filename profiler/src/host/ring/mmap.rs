@@ -16,6 +16,9 @@ const PAGE_SIZE_BYTES: usize = 4096;
 const DATA_PAGES: usize = 128;
 /// Bytes of records.
 const DATA_SIZE_BYTES: usize = DATA_PAGES * PAGE_SIZE_BYTES;
+/// Takes a position to its place in the data area, whose size is a power of two.
+const POSITION_MASK: u64 = DATA_SIZE_BYTES as u64 - 1;
+const _: () = assert!(DATA_SIZE_BYTES.is_power_of_two());
 /// Bytes of a record's header: kind, flags, size.
 const HEADER_SIZE_BYTES: usize = 8;
 
@@ -52,7 +55,11 @@ impl PerfRing {
             return Err(io::Error::last_os_error());
         }
         let control = NonNull::new(address.cast()).ok_or(io::ErrorKind::Unsupported)?;
-        Ok(Self { event, control, whole: Vec::new() })
+        Ok(Self {
+            event,
+            control,
+            whole: Vec::new(),
+        })
     }
 
     /// Hands every waiting record, header included, to `visit`.
@@ -81,14 +88,16 @@ impl PerfRing {
 
     /// Copies record bytes from a ring position, around the end where needed.
     fn copy_out(&self, from: u64, into: &mut [u8]) {
-        let start = usize::try_from(from % DATA_SIZE_BYTES as u64).unwrap_or(0);
+        let start = usize::try_from(from & POSITION_MASK).unwrap_or(0);
         let first = into.len().min(DATA_SIZE_BYTES.saturating_sub(start));
         let (before_end, after_end) = into.split_at_mut(first);
         // SAFETY: the data area follows the control page inside the mapping.
         let data = unsafe { self.control.as_ptr().cast::<u8>().add(PAGE_SIZE_BYTES) };
+        // SAFETY: `start` is below the size of the data area.
+        let source = unsafe { data.add(start) };
         // SAFETY: `start + first` is at most the size of the data area, which the kernel does not
         // write between tail and head.
-        unsafe { ptr::copy_nonoverlapping(data.add(start), before_end.as_mut_ptr(), first) };
+        unsafe { ptr::copy_nonoverlapping(source, before_end.as_mut_ptr(), first) };
         // SAFETY: a record is shorter than the data area, so the rest is at its front.
         unsafe { ptr::copy_nonoverlapping(data, after_end.as_mut_ptr(), after_end.len()) };
     }
@@ -96,12 +105,11 @@ impl PerfRing {
     /// One of the two shared positions.
     fn position(&self, which: Position) -> &AtomicU64 {
         let control = self.control.as_ptr();
-        // SAFETY: the control page is mapped as long as `self`; only the field's address is taken.
-        let field = unsafe {
-            match which {
-                Position::Head => &raw mut (*control).data_head,
-                Position::Tail => &raw mut (*control).data_tail,
-            }
+        let field = match which {
+            // SAFETY: the control page is mapped as long as `self`; only an address is taken.
+            Position::Head => unsafe { &raw mut (*control).data_head },
+            // SAFETY: as above.
+            Position::Tail => unsafe { &raw mut (*control).data_tail },
         };
         // SAFETY: an aligned word of shared memory that both sides access as an atomic.
         unsafe { AtomicU64::from_ptr(field) }
@@ -127,7 +135,10 @@ impl Drop for PerfRing {
     fn drop(&mut self) {
         // SAFETY: the mapping made in `new`, unmapped once.
         _ = unsafe {
-            libc::munmap(self.control.as_ptr().cast(), PAGE_SIZE_BYTES + DATA_SIZE_BYTES)
+            libc::munmap(
+                self.control.as_ptr().cast(),
+                PAGE_SIZE_BYTES + DATA_SIZE_BYTES,
+            )
         };
     }
 }

@@ -21,7 +21,11 @@ pub struct ProcessEvents {
 impl ProcessEvents {
     /// Takes the rings of all CPUs.
     pub fn new(rings: Vec<PerfRing>) -> Self {
-        Self { rings, waiting: Vec::new(), undecodable: 0 }
+        Self {
+            rings,
+            waiting: Vec::new(),
+            undecodable: 0,
+        }
     }
 
     /// The rings, to wait on.
@@ -46,6 +50,9 @@ impl ProcessEvents {
         // Stable: records of one CPU with the same time keep their order.
         self.waiting.sort_by_key(|(time, _event)| *time);
         let ready = self.waiting.partition_point(|(time, _event)| *time <= now);
-        self.waiting.drain(..ready).map(|(_time, event)| event).collect()
+        self.waiting
+            .drain(..ready)
+            .map(|(_time, event)| event)
+            .collect()
     }
 }

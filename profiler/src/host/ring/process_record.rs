@@ -1,13 +1,11 @@
 //! Records of the kernel about processes: fork, exec, mapped code, exit.
 //!
-//! Layout: perf_event_open(2), "MMAP layout".
+//! Layout: `perf_event_open(2)`, "MMAP layout".
 
 use std::time::Duration;
 
 use super::DecodeError;
-use crate::model::{
-    Avma, BuildId, Event, FileOffset, Inode, MappedFile, NewMapping, Pid, Tid,
-};
+use crate::model::{Avma, BuildId, Event, FileOffset, Inode, MappedFile, NewMapping, Pid, Tid};
 
 /// `PERF_RECORD_LOST`
 const LOST: u32 = 2;
@@ -52,14 +50,19 @@ impl<'a> Fields<'a> {
 
     /// Text up to the first zero.
     fn text(&self) -> &'a [u8] {
-        self.rest.split(|byte| *byte == 0).next().unwrap_or_default()
+        self.rest
+            .split(|byte| *byte == 0)
+            .next()
+            .unwrap_or_default()
     }
 }
 
 /// When the record was written, on the monotonic clock: its last eight bytes, because the event
 /// asks for `sample_id_all` with the time last.
-pub fn record_time(record: &[u8]) -> Duration {
-    record.last_chunk::<8>().map_or(Duration::ZERO, |time| Duration::from_nanos(u64::from_ne_bytes(*time)))
+pub(super) fn record_time(record: &[u8]) -> Duration {
+    record.last_chunk::<8>().map_or(Duration::ZERO, |time| {
+        Duration::from_nanos(u64::from_ne_bytes(*time))
+    })
 }
 
 /// Reads one record; `None` for kinds that say nothing about processes or code.
@@ -67,14 +70,21 @@ pub fn record_time(record: &[u8]) -> Duration {
 /// # Errors
 /// The first thing found wrong.
 pub fn decode_process_record(record: &[u8]) -> Result<Option<Event>, DecodeError> {
-    let mut fields = Fields { rest: record, short: DecodeError::Short { found_bytes: record.len() } };
+    let mut fields = Fields {
+        rest: record,
+        short: DecodeError::Short {
+            found_bytes: record.len(),
+        },
+    };
     let kind = fields.u32()?;
     let misc = u16::from_ne_bytes(fields.bytes()?);
     let _size = fields.bytes::<2>()?;
     match kind {
         LOST => {
             let _id = fields.u64()?;
-            Ok(Some(Event::ProcessRecordsLost { count: fields.u64()? }))
+            Ok(Some(Event::ProcessRecordsLost {
+                count: fields.u64()?,
+            }))
         }
         COMM => {
             let pid = Pid(fields.u32()?);
@@ -86,7 +96,10 @@ pub fn decode_process_record(record: &[u8]) -> Result<Option<Event>, DecodeError
         }
         EXIT => {
             let (pid, _parent) = (Pid(fields.u32()?), fields.u32()?);
-            Ok(Some(Event::Exited { pid, tid: Tid(fields.u32()?) }))
+            Ok(Some(Event::Exited {
+                pid,
+                tid: Tid(fields.u32()?),
+            }))
         }
         MMAP2 => decode_mapping(fields, misc),
         _ => Ok(None),
@@ -144,8 +157,14 @@ mod tests {
     /// A record from its kind, flags and body.
     fn record(kind: u32, misc: u16, body: &[&[u8]]) -> Vec<u8> {
         let body = body.concat();
-        let size = u16::try_from(body.len() + 8).unwrap();
-        [&kind.to_ne_bytes()[..], &misc.to_ne_bytes(), &size.to_ne_bytes(), &body].concat()
+        let size = u16::try_from(body.len().saturating_add(8)).unwrap();
+        [
+            &kind.to_ne_bytes()[..],
+            &misc.to_ne_bytes(),
+            &size.to_ne_bytes(),
+            &body,
+        ]
+        .concat()
     }
 
     /// A mapping record with the given identity.
@@ -170,36 +189,58 @@ mod tests {
         identity[0] = 4;
         identity[4..8].copy_from_slice(&[1, 2, 3, 4]);
         let event = decode_process_record(&mapping(MISC_BUILD_ID, identity, 5)).unwrap();
-        let Some(Event::Mapped(mapping)) = event else { panic!("{event:?}") };
+        let Some(Event::Mapped(mapping)) = event else {
+            panic!("{event:?}")
+        };
         assert_eq!("/bin/true", mapping.path);
-        let MappedFile::BuildId(id) = mapping.file else { panic!("{:?}", mapping.file) };
+        let MappedFile::BuildId(id) = mapping.file else {
+            panic!("{:?}", mapping.file)
+        };
         assert_eq!("01020304", id.to_string());
     }
 
     #[test]
     fn reads_a_mapping_with_an_inode() {
-        let identity: Vec<u8> =
-            [8_u32, 1, 99, 0, 0, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let identity: Vec<u8> = [8_u32, 1, 99, 0, 0, 0]
+            .iter()
+            .flat_map(|word| word.to_ne_bytes())
+            .collect();
         let event = decode_process_record(&mapping(0, identity.try_into().unwrap(), 5)).unwrap();
-        let Some(Event::Mapped(mapping)) = event else { panic!("{event:?}") };
-        let inode = Inode { device_major: 8, device_minor: 1, number: 99 };
+        let Some(Event::Mapped(mapping)) = event else {
+            panic!("{event:?}")
+        };
+        let inode = Inode {
+            device_major: 8,
+            device_minor: 1,
+            number: 99,
+        };
         assert_eq!(MappedFile::Inode(inode), mapping.file);
     }
 
     #[test]
     fn leaves_data_mappings_and_renames_out() {
         assert_eq!(Ok(None), decode_process_record(&mapping(0, [0; 24], 1)));
-        let rename = [&3_u32.to_ne_bytes()[..], &3_u32.to_ne_bytes(), b"name\0\0\0\0"];
+        let rename = [
+            &3_u32.to_ne_bytes()[..],
+            &3_u32.to_ne_bytes(),
+            b"name\0\0\0\0",
+        ];
         assert_eq!(Ok(None), decode_process_record(&record(3, 0, &rename)));
         let executed = Event::Executed { pid: Pid(3) };
-        assert_eq!(Ok(Some(executed)), decode_process_record(&record(3, MISC_COMM_EXEC, &rename)));
+        assert_eq!(
+            Ok(Some(executed)),
+            decode_process_record(&record(3, MISC_COMM_EXEC, &rename))
+        );
     }
 
     #[test]
     fn rejects_a_mapping_cut_in_its_fields() {
         let whole = mapping(0, [0; 24], 5);
         for length in 0..60 {
-            assert!(decode_process_record(&whole[..length]).is_err(), "cut to {length} bytes");
+            assert!(
+                decode_process_record(&whole[..length]).is_err(),
+                "cut to {length} bytes"
+            );
         }
     }
 }
