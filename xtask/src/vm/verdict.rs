@@ -7,7 +7,7 @@ use super::report::Report;
 /// Least share of samples that must be whole.
 const WHOLE_SHARE_MIN: f64 = 0.97;
 
-/// Fewest samples that make a share worth stating: ten seconds at 99 Hz are 990, and a guest's
+/// Fewest samples that make a share worth stating: fifteen seconds at 99 Hz are 1,485, and a guest's
 /// emulated clock loses some.
 const SAMPLES_MIN: u64 = 100;
 
