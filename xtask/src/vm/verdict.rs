@@ -7,7 +7,7 @@ use super::report::Report;
 /// Least share of samples that must be whole.
 const WHOLE_SHARE_MIN: f64 = 0.97;
 
-/// Fewest samples that make a share worth stating: five seconds at 99 Hz are 495, and a guest's
+/// Fewest samples that make a share worth stating: fifteen seconds at 99 Hz are 1,485, and a guest's
 /// emulated clock loses some.
 const SAMPLES_MIN: u64 = 100;
 
@@ -115,14 +115,14 @@ impl Verdict {
                 return self.complaints.push(what);
             }
         };
-        let count = |name: &str| profile["quality"][name].as_u64().unwrap_or(0);
+        let count = |name: &str| profile["profile"]["quality"][name].as_u64().unwrap_or(0);
         self.judge_share(
             workload,
             "complete by its quality",
             count("complete"),
             count("samples"),
         );
-        if let Some(reasons) = profile["quality"]["truncated"].as_object() {
+        if let Some(reasons) = profile["profile"]["quality"]["truncated"].as_object() {
             for (reason, count) in reasons {
                 let what = format!("{workload}: truncated, {reason}: {count}");
                 self.figures.push(what);
@@ -188,11 +188,11 @@ mod tests {
             "@boot {release}\n@begin version\n@end version 0\n@begin doctor\n@end doctor 0\n"
         );
         for workload in ["workload", "workload-fp"] {
-            let json = serde_json::json!({"quality": {
+            let json = serde_json::json!({"profile": {"quality": {
                 "samples": whole + cut,
                 "complete": complete,
                 "truncated": {"unsupported_rule": whole + cut - complete},
-            }});
+            }}});
             let chain = stack(workload, LEVELS);
             let steps = [
                 ("record", String::new()),
