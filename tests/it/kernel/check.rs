@@ -1,13 +1,14 @@
 //! What the tests of this folder ask of a profile.
 
-use std::{ffi::OsString, iter};
+use std::{ffi::OsString, iter, ops::Deref};
 
+use profiler::model::Truncation;
 use profiler_tests::harness::{Collapsed, FoldedStack, Outcome, Record, tolerance, workload};
 
 /// Samples a second of the short tests: a prime, so that no loop keeps step with it.
 pub(super) const FAST_HZ: u32 = 997;
-/// Least share of a program's samples that must hold its whole chain.
-pub(super) const COMPLETE: f64 = 0.99;
+/// Longest time, of the program's own, until the stacks of a program never seen before are complete.
+const START_MS_MAX: u64 = 200;
 
 /// A recording of a workload from its first instruction; its first argument is for how long.
 pub(super) fn record(name: &str, seconds: u32) -> Record {
@@ -15,10 +16,55 @@ pub(super) fn record(name: &str, seconds: u32) -> Record {
     program.argument(seconds.to_string())
 }
 
+/// Stacks, and how many samples may have none because their program had just begun.
+#[derive(Debug)]
+pub(super) struct Stacks {
+    /// The stacks.
+    all: Collapsed,
+    /// Samples that were taken before the tables of the program were ready.
+    at_start: u64,
+}
+
+impl Deref for Stacks {
+    type Target = Collapsed;
+
+    fn deref(&self) -> &Collapsed {
+        &self.all
+    }
+}
+
+impl Stacks {
+    /// Those with this function anywhere in them.
+    pub(super) fn with(&self, function: &str) -> Self {
+        self.narrowed(self.all.with(function))
+    }
+
+    /// Some of these stacks.
+    pub(super) fn narrowed(&self, stacks: Collapsed) -> Self {
+        Self {
+            all: stacks,
+            at_start: self.at_start,
+        }
+    }
+}
+
 /// Runs a recording that must go well, and gives the stacks of the threads of one name.
 #[track_caller]
-pub(super) fn stacks_of(comm: &str, record: &Record) -> Collapsed {
+pub(super) fn stacks_of(comm: &str, record: &Record) -> Stacks {
     let outcome = run(record);
+    let stacks = stacks_in(comm, &outcome);
+    let limit = u64::from(FAST_HZ) * START_MS_MAX / 1000;
+    assert!(
+        stacks.at_start <= limit,
+        "{} samples before the tables were ready",
+        stacks.at_start
+    );
+    stacks
+}
+
+/// The stacks of the threads of one name in a recording of one command.
+#[track_caller]
+pub(super) fn stacks_in(comm: &str, outcome: &Outcome) -> Stacks {
     let stacks = outcome.collapsed.of_comm(comm);
     assert!(
         stacks.total() >= 100,
@@ -26,7 +72,16 @@ pub(super) fn stacks_of(comm: &str, record: &Record) -> Collapsed {
         stacks.total(),
         outcome.collapsed.heaviest(20)
     );
-    stacks
+    let truncated = &outcome.profile.quality.truncated;
+    let new = [
+        Truncation::UnknownProcess,
+        Truncation::Unmapped,
+        Truncation::TableNotReady,
+    ];
+    Stacks {
+        all: stacks,
+        at_start: new.iter().filter_map(|reason| truncated.get(reason)).sum(),
+    }
 }
 
 /// Runs a recording that must go well.
@@ -60,29 +115,32 @@ pub(super) fn check_quality(outcome: &Outcome) {
     assert_eq!(marked.total(), quality.truncated_total(), "{quality:?}");
 }
 
-/// At least 99 % of the samples hold this chain of functions without a gap.
+/// At least 99 % of the samples hold this chain of functions without a gap, once the tables are ready.
 #[track_caller]
-pub(super) fn check_chain(stacks: &Collapsed, chain: &[&str]) {
-    let held = stacks.share_holding(chain);
-    let without = stacks.select(|stack| !stack.holds(chain));
-    assert!(
-        held >= COMPLETE,
-        "{:.2} % hold {chain:?}, the others are\n{}",
-        held * 100.0,
-        without.heaviest(10)
-    );
+pub(super) fn check_chain(stacks: &Stacks, chain: &[&str]) {
+    check_most(stacks, &format!("hold {chain:?}"), |stack| {
+        stack.holds(chain)
+    });
 }
 
-/// At least 99 % of the samples are complete.
+/// At least 99 % of the samples are complete, once the tables are ready.
 #[track_caller]
-pub(super) fn check_complete(stacks: &Collapsed) {
-    let cut = stacks.select(FoldedStack::is_truncated);
-    let complete = stacks.share(|stack| !stack.is_truncated());
+pub(super) fn check_complete(stacks: &Stacks) {
+    check_most(stacks, "are complete", |stack| !stack.is_truncated());
+}
+
+/// At least 99 % of the samples pass, once the tables are ready.
+#[track_caller]
+fn check_most(stacks: &Stacks, what: &str, pass: impl Fn(&FoldedStack) -> bool) {
+    let others = stacks.select(|stack| !pass(stack));
+    let beyond_the_start = others.total().saturating_sub(stacks.at_start);
     assert!(
-        complete >= COMPLETE,
-        "{:.2} % are complete, the others are\n{}",
-        complete * 100.0,
-        cut.heaviest(10)
+        stacks.total() > 0 && beyond_the_start * 100 <= stacks.total(),
+        "of {} samples {} do not {what}, and only {} of these are of the start:\n{}",
+        stacks.total(),
+        others.total(),
+        stacks.at_start,
+        others.heaviest(10)
     );
 }
 

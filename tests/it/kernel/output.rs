@@ -117,6 +117,10 @@ fn full_disk_is_a_clear_error() {
         let ended = record.start_bare().unwrap().ended().unwrap();
         assert_ne!(ended.code(), Some(0), "{}", ended.stderr);
         assert!(ended.stderr.contains(name), "{}", ended.stderr);
-        assert!(ended.stderr.contains("No space left"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.to_lowercase().contains("no space left"),
+            "{}",
+            ended.stderr
+        );
     }
 }

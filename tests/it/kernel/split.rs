@@ -1,18 +1,22 @@
 //! 60/30/10 below 20 recursive callers, built in every way that programs are shipped.
 
+use std::process::Command;
+
 use profiler_tests::{
-    harness::{Collapsed, workload},
+    harness::{Record, Running, workload},
     require_root,
 };
 
-use super::check::{check_chain, check_shares, check_shares_within, record, recursion, stacks_of};
+use super::check::{
+    Stacks, check_chain, check_shares, check_shares_within, record, recursion, stacks_of,
+};
 
 /// What the workload is made of.
 const SHARES: [(&str, f64); 3] = [("heavy", 0.6), ("medium", 0.3), ("light", 0.1)];
 
 /// The whole chain from `main` on, with every level of the recursion.
 #[track_caller]
-fn check_whole_chain(stacks: &Collapsed) {
+fn check_whole_chain(stacks: &Stacks) {
     check_chain(stacks, &recursion("main", "descend", 20));
 }
 
@@ -28,9 +32,11 @@ fn check_variant(name: &str) {
 #[test]
 fn thirty_seconds_are_within_two_points() {
     let _turn = require_root!();
-    let stacks = stacks_of("split", &record("split", 30).hz(99));
+    let program = Record::program(workload("split").unwrap());
+    let stacks = stacks_of("split", &program.argument("30").hz(99));
     check_shares_within(&stacks, &SHARES, |_| 0.02);
-    check_whole_chain(&stacks);
+    let whole = stacks.share_holding(&recursion("main", "descend", 20));
+    assert!(whole >= 0.99, "{whole}:\n{}", stacks.heaviest(10));
 }
 
 #[test]
@@ -105,14 +111,22 @@ fn debug_frame_alone_is_enough() {
     check_variant("split_debugfr");
 }
 
-/// Every mode of the option; with frame pointers each of them can be right.
+/// The C library keeps none, so the walk ends in the code that calls `main`; and the compiler gives no
+/// frame to a leaf that needs none, so the innermost caller is skipped.
 #[test]
-fn every_way_to_unwind_follows_frame_pointers() {
+fn frame_pointers_alone_reach_as_far_as_they_are_kept() {
     let _turn = require_root!();
-    for way in ["auto", "fp", "dwarf"] {
-        let record = record("split_fp", 1).option("--unwind").option(way);
-        check_whole_chain(&stacks_of("split_fp", &record));
-    }
+    let record = record("split_fp", 2).option("--unwind").option("fp");
+    let stacks = stacks_of("split_fp", &record);
+    check_chain(&stacks, &recursion("main", "descend", 19));
+    check_shares(&stacks, &SHARES);
+}
+
+#[test]
+fn tables_can_be_asked_for() {
+    let _turn = require_root!();
+    let record = record("split", 1).option("--unwind").option("dwarf");
+    check_whole_chain(&stacks_of("split", &record));
 }
 
 /// Line tables show calls that were inlined, and the collapsed output marks them.
@@ -127,9 +141,6 @@ fn inlined_calls_are_frames_of_their_own() {
 /// Two ways to pick what is recorded give the same shares: by command, and by a process that runs.
 #[test]
 fn process_that_runs_already() {
-    use profiler_tests::harness::{Record, Running};
-    use std::process::Command;
-
     let _turn = require_root!();
     let mut split = Command::new(workload("split").unwrap());
     let running = Running::start(split.arg("60")).unwrap();
