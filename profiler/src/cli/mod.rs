@@ -5,6 +5,7 @@
 
 mod args;
 mod convert;
+mod cost;
 mod diff;
 mod doctor;
 mod exit;

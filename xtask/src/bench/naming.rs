@@ -14,7 +14,7 @@ const SECONDS: u32 = 10;
 /// Length of perf's recording with copies of the stack: naming each of its samples takes long.
 const SECONDS_DWARF: u32 = 3;
 /// Longest that perf may name. Then its figure is a lower bound.
-const SCRIPT_LIMIT: Duration = Duration::from_secs(150);
+const SCRIPT_LIMIT: Duration = Duration::from_secs(120);
 
 /// One tool's figures.
 struct Figures {

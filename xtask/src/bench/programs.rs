@@ -13,7 +13,7 @@ use crate::command::Step;
 /// Types in the generated C++ file: each instantiates containers and algorithms of its own.
 const TYPES: usize = 100;
 /// Copies of the generated file's object in the large program: more than 100 MB in all.
-const COPIES: usize = 10;
+const COPIES: usize = 20;
 
 /// Where sources are, and where programs go.
 pub(crate) struct Programs<'a> {
@@ -60,7 +60,14 @@ impl Programs<'_> {
         }
         let object = self.folder.join("generated.o");
         Step::new("g++")
-            .args(["-O1", "-g", "-fomit-frame-pointer", "-c", "-o"])
+            .args([
+                "-O1",
+                "-g",
+                "-fomit-frame-pointer",
+                "-fno-gnu-unique",
+                "-c",
+                "-o",
+            ])
             .args([&object, &self.cpp()?])
             .run()?;
         let ungrouped = self.folder.join("ungrouped.o");
