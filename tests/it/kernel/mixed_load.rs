@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path, process::Command};
 
 use profiler_tests::{
-    harness::{FoldedStack, Outcome, Record, Running, source, tool, workload},
+    harness::{FoldedStack, Outcome, Record, Running, say, source, tool, workload},
     require_root,
 };
 use tempfile::TempDir;
@@ -109,7 +109,7 @@ fn nearly_all_stacks_are_complete_and_none_is_lost() {
     drop(load);
     let of_load = outcome.user_complete_share(|task| !before.contains(&task.pid.0));
     let table = reasons(&outcome, of_load);
-    eprint!("{table}");
+    say(&table);
     let cut = outcome.collapsed.select(FoldedStack::is_truncated);
     assert!(of_load >= 0.97, "{table}{}", cut.heaviest(20));
     for comm in ["cc1plus", "short"] {
