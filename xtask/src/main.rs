@@ -5,8 +5,10 @@
     reason = "xtask is a command-line tool"
 )]
 
+mod bench;
 mod command;
 mod fuzz;
+mod overhead;
 mod repository;
 mod run;
 mod setup;
@@ -56,6 +58,20 @@ enum Task {
         #[arg(long = "kernel", value_name = "SERIES")]
         kernels: Vec<String>,
     },
+    /// Measure what the profiler costs, beside perf; needs root, takes some ten minutes
+    Bench {
+        /// Only these sections
+        sections: Vec<bench::Section>,
+        /// Put the figures into docs/benchmarks.md
+        #[arg(long)]
+        write: bool,
+    },
+    /// Measure how much slower a CPU-bound load is while it is profiled; needs root
+    Overhead {
+        /// Put the figures into docs/benchmarks.md
+        #[arg(long)]
+        write: bool,
+    },
     /// Run each fuzz target for a while, from its committed corpus on
     Fuzz {
         /// Only this target
@@ -87,6 +103,8 @@ fn perform(task: Task) -> anyhow::Result<ExitCode> {
         Task::Test { filter } => return Ok(test::run(&repository, filter.as_deref())),
         Task::Tidy => return tidy::run(&repository),
         Task::Vm { kernels } => return vm::run(&repository, &kernels),
+        Task::Bench { sections, write } => bench::run(&repository, &sections, write)?,
+        Task::Overhead { write } => overhead::run(&repository, write)?,
         Task::Fuzz { target, seconds } => {
             return fuzz::run(&repository, target.as_deref(), seconds);
         }

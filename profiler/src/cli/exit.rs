@@ -1,6 +1,6 @@
 //! Runs a command line and picks the exit code.
 
-use std::{io, process::ExitCode};
+use std::{error::Error, io, process::ExitCode};
 
 use clap::CommandFactory as _;
 use tracing::level_filters::LevelFilter;
@@ -10,10 +10,12 @@ use super::{
     args::{Args, Command},
     convert, diff, doctor, output, record,
 };
-use crate::host::probe::ProbeError;
+use crate::{host::probe::ProbeError, render::FormatError};
 
 /// A check failed, or anything else went wrong.
 const FAILED: u8 = 1;
+/// The command line cannot be understood.
+const WRONG_USAGE: u8 = 2;
 /// A privilege or a kernel feature is missing.
 const NOT_ALLOWED: u8 = 3;
 
@@ -67,8 +69,11 @@ fn start_log(verbose: u8) {
 
 /// Exit code of an error.
 fn code_of(error: &anyhow::Error) -> u8 {
-    if error.chain().any(<dyn std::error::Error>::is::<ProbeError>) {
+    let caused_by = |is: fn(&(dyn Error + 'static)) -> bool| error.chain().any(is);
+    if caused_by(<dyn Error>::is::<ProbeError>) {
         NOT_ALLOWED
+    } else if caused_by(<dyn Error>::is::<FormatError>) {
+        WRONG_USAGE
     } else {
         FAILED
     }

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod convert;
+mod cost;
 pub mod diff;
 pub mod doctor;
 mod exit;

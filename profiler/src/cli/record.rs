@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
-use super::{exit::eprint, output, signals};
+use super::{cost, exit::eprint, output, signals};
 use crate::{
     host::{
         Shutdown,
@@ -83,6 +83,9 @@ pub struct RecordArgs {
     /// Folder that keeps compiled unwind tables for the next run
     #[arg(long, value_name = "DIR", env = "PROFILER_CACHE_DIR")]
     cache_dir: Option<PathBuf>,
+    /// File for what the recording cost, as JSON; for benchmarks
+    #[arg(long, value_name = "FILE", hide = true)]
+    cost: Option<PathBuf>,
     /// Command to run and record, with all its children
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -141,6 +144,9 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         output::write(&path, &bytes)?;
     }
     summarize(&recording, &outputs);
+    if let Some(path) = &args.cost {
+        cost::write(path, &recording)?;
+    }
     Ok(recording
         .command_status
         .map_or(ExitCode::SUCCESS, to_exit_code))

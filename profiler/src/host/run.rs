@@ -203,12 +203,12 @@ impl Host {
             .collect::<io::Result<Vec<_>>>()
             .context("map the rings of process records")?;
         probe::attach_lifecycle(&mut probe)?;
-        let tables = probe.take_tables()?;
+        let (rules, tables) = probe.take_tables()?;
         let mut host = Self {
             probe,
             events: ProcessEvents::new(rings),
             processes: ProcessTable::new(object::build_id_of),
-            tables: TableLoader::start(tables, options.cache_dir.clone()),
+            tables: TableLoader::start(rules, tables, options.cache_dir.clone()),
             window: Window::default(),
             vdso: naming::read_vdso(),
             undecodable: 0,

@@ -9,22 +9,24 @@ use std::{
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use profiler_common::unwind_row::RuleCode;
-
 use super::{
-    probe::KernelTables,
+    probe::{KernelRules, KernelTables, PreparedTable},
     unwind::{self, TableCache, UnwindTable},
 };
 use crate::model::{BuildId, ObjectId};
 
 /// Threads that compile. Two keep one large file from holding up the small ones behind it.
-const WORKERS: usize = 2;
+const COMPILERS: usize = 2;
+/// Threads that publish. Each waits 5 to 20 ms a table for the kernel; together they wait once.
+const PUBLISHERS: usize = 16;
+/// Tables that wait to be published. They are in the kernel's memory already.
+const PUBLISH_QUEUE: usize = 64;
 /// Bytes of compiled tables kept on disk: 30 times what 14 large binaries need.
 const CACHE_SIZE_BYTES_MAX: u64 = 512 << 20;
 /// Bytes of tables in the kernel; an object past it gets none, and that is counted.
@@ -47,9 +49,16 @@ struct Job {
     bytes: ObjectBytes,
 }
 
-/// What the workers share.
+/// One table in the kernel that the probe does not know yet.
+struct Ready {
+    object: ObjectId,
+    table: PreparedTable,
+}
+
+/// What the threads share.
 struct Shared {
-    tables: Mutex<KernelTables>,
+    rules: Mutex<KernelRules>,
+    tables: KernelTables,
     cache: Option<TableCache>,
     /// Jobs handed out and not finished.
     pending: Mutex<usize>,
@@ -62,32 +71,47 @@ struct Shared {
 pub(super) struct TableLoader {
     jobs: Option<Sender<Job>>,
     shared: Arc<Shared>,
-    workers: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
     asked: HashSet<ObjectId>,
 }
 
 impl TableLoader {
-    /// Starts the workers. `cache_dir` keeps compiled tables for the next run.
-    pub(super) fn start(tables: KernelTables, cache_dir: Option<PathBuf>) -> Self {
-        let cache = cache_dir.and_then(|dir| open_cache(&dir));
+    /// Starts the threads. `cache_dir` keeps compiled tables for the next run.
+    pub(super) fn start(
+        rules: KernelRules,
+        tables: KernelTables,
+        cache_dir: Option<PathBuf>,
+    ) -> Self {
         let shared = Arc::new(Shared {
-            tables: Mutex::new(tables),
-            cache,
+            rules: Mutex::new(rules),
+            tables,
+            cache: cache_dir.and_then(|dir| open_cache(&dir)),
             pending: Mutex::new(0),
             idle: Condvar::new(),
             refused: AtomicU64::new(0),
         });
-        let (jobs, queue) = channel();
-        let queue = Arc::new(Mutex::new(queue));
-        let spawn = |_number| {
-            let (shared, queue) = (Arc::clone(&shared), Arc::clone(&queue));
-            thread::spawn(move || work(&shared, &queue))
+        let (jobs, waiting_jobs) = channel();
+        let (ready, waiting_tables) = sync_channel(PUBLISH_QUEUE);
+        let waiting_jobs = Arc::new(Mutex::new(waiting_jobs));
+        let waiting_tables = Arc::new(Mutex::new(waiting_tables));
+        let compiler = |_number| {
+            let (shared, jobs, ready) = (
+                Arc::clone(&shared),
+                Arc::clone(&waiting_jobs),
+                ready.clone(),
+            );
+            thread::spawn(move || compile_all(&shared, &jobs, &ready))
         };
-        let workers = (0..WORKERS).map(spawn).collect();
+        let publisher = |_number| {
+            let (shared, tables) = (Arc::clone(&shared), Arc::clone(&waiting_tables));
+            thread::spawn(move || publish_all(&shared, &tables))
+        };
+        let mut threads: Vec<_> = (0..COMPILERS).map(compiler).collect();
+        threads.extend((0..PUBLISHERS).map(publisher));
         Self {
             jobs: Some(jobs),
             shared,
-            workers,
+            threads,
             asked: HashSet::new(),
         }
     }
@@ -104,7 +128,8 @@ impl TableLoader {
             bytes,
         };
         if let Some(jobs) = &self.jobs {
-            jobs.send(job).expect("workers live as long as the sender");
+            jobs.send(job)
+                .expect("compilers live as long as the sender");
         }
     }
 
@@ -125,17 +150,19 @@ impl TableLoader {
 
     /// Bytes of tables in the kernel, and distinct rules.
     pub(super) fn kernel_use(&self) -> (u64, usize) {
-        let tables = lock(&self.shared.tables);
-        (tables.size_bytes(), tables.rules())
+        (
+            self.shared.tables.size_bytes(),
+            lock(&self.shared.rules).count(),
+        )
     }
 }
 
 impl Drop for TableLoader {
     fn drop(&mut self) {
         self.jobs = None;
-        for worker in self.workers.drain(..) {
-            // A worker that panicked has said so; there is nothing to add here.
-            drop(worker.join());
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so; there is nothing to add here.
+            drop(thread.join());
         }
     }
 }
@@ -161,39 +188,69 @@ fn open_cache(dir: &std::path::Path) -> Option<TableCache> {
     }
 }
 
-/// Takes jobs until there are no more.
-fn work(shared: &Shared, queue: &Mutex<Receiver<Job>>) {
+/// Compiles until there are no more jobs.
+fn compile_all(shared: &Shared, jobs: &Mutex<Receiver<Job>>, ready: &SyncSender<Ready>) {
     loop {
-        let job = lock(queue).recv();
+        let job = lock(jobs).recv();
         let Ok(job) = job else { return };
-        if !load_one(shared, &job) {
+        let prepared = prepare(shared, &job);
+        let Some(table) = prepared else {
             shared.refused.fetch_add(1, Ordering::Relaxed);
-        }
-        let mut pending = lock(&shared.pending);
-        *pending -= 1;
-        if *pending == 0 {
-            shared.idle.notify_all();
-        }
+            finish_one(shared);
+            continue;
+        };
+        ready
+            .send(Ready {
+                object: job.object,
+                table,
+            })
+            .expect("publishers outlive compilers");
     }
 }
 
-/// Makes one table and loads it. An object without a usable one gets an empty table, which tells
-/// the probe to try frame pointers; returns whether it got a real one.
-fn load_one(shared: &Shared, job: &Job) -> bool {
+/// Publishes until there are no more tables.
+fn publish_all(shared: &Shared, tables: &Mutex<Receiver<Ready>>) {
+    loop {
+        let ready = lock(tables).recv();
+        let Ok(Ready { object, table }) = ready else {
+            return;
+        };
+        if let Err(error) = shared.tables.publish(object.0, &table) {
+            tracing::warn!(object = object.0, %error, "unwind table not published");
+            shared.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        finish_one(shared);
+    }
+}
+
+/// Counts a job as done.
+fn finish_one(shared: &Shared) {
+    let mut pending = lock(&shared.pending);
+    *pending -= 1;
+    if *pending == 0 {
+        shared.idle.notify_all();
+    }
+}
+
+/// Copies one table into the kernel. An object without a usable one gets an empty table, which
+/// tells the probe to try frame pointers. `None` when the kernel has no room.
+fn prepare(shared: &Shared, job: &Job) -> Option<PreparedTable> {
     let table = find_or_compile(shared, job);
-    let mut tables = lock(&shared.tables);
-    if KERNEL_SIZE_BYTES_MAX < tables.size_bytes() {
-        return false;
+    if KERNEL_SIZE_BYTES_MAX < shared.tables.size_bytes() {
+        return None;
     }
-    let chunks = match &table {
-        Some(table) => table.encode(&mut |rule| tables.assign_rule(rule)),
-        None => UnwindTable::default().encode(&mut |_rule| RuleCode::Unsupported),
-    };
-    let loaded = tables.load(job.object.0, &chunks);
-    if let Err(error) = &loaded {
-        tracing::warn!(object = job.object.0, %error, "unwind table not loaded");
-    }
-    loaded.is_ok() && table.is_some()
+    let table = table.unwrap_or_else(|| {
+        shared.refused.fetch_add(1, Ordering::Relaxed);
+        UnwindTable::default()
+    });
+    let mut rules = lock(&shared.rules);
+    let chunks = table.encode(&mut |rule| rules.assign(rule));
+    drop(rules);
+    PreparedTable::new(&chunks)
+        .inspect_err(
+            |error| tracing::warn!(object = job.object.0, %error, "unwind table not loaded"),
+        )
+        .ok()
 }
 
 /// The table of an object, from the cache or from its file.

@@ -40,6 +40,12 @@ pub enum ProbeError {
         /// What the kernel said.
         source: aya::maps::MapError,
     },
+    /// A table could not be made known to the probe.
+    #[error("make an unwind table known to the probe")]
+    Publish {
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The list of CPUs could not be read.
     #[error("read the list of CPUs from {path}")]
     Cpus {

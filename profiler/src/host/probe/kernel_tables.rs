@@ -1,14 +1,14 @@
-//! Unwind tables and rules in the kernel.
+//! Unwind tables in the kernel.
 
-use std::collections::HashMap;
-
-use aya::maps::{Array, ArrayOfMaps, Map, MapData};
-use profiler_common::{
-    limits::{RULES_MAX, TABLE_CHUNK_WORDS, TABLES_MAX},
-    unwind_row::{RuleCode, UnwindRule},
+use std::{
+    os::fd::{AsFd as _, OwnedFd},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::{ProbeError, abi::Abi};
+use aya::maps::{Array, ArrayOfMaps, Map, MapData};
+use profiler_common::limits::{TABLE_CHUNK_WORDS, TABLES_MAX};
+
+use super::ProbeError;
 
 /// `BPF_F_INNER_MAP`: inner arrays may differ in size.
 const INNER_MAP: u32 = 0x1000;
@@ -16,91 +16,91 @@ const INNER_MAP: u32 = 0x1000;
 /// One element of a table, as the kernel keeps it.
 type Chunk = [u32; TABLE_CHUNK_WORDS as usize];
 
-/// The kernel's unwind tables, and the rules they share.
-pub struct KernelTables {
-    tables: ArrayOfMaps<MapData, Array<MapData, Chunk>>,
-    rules: Array<MapData, Abi<UnwindRule>>,
-    /// Index of every rule in the kernel.
-    known: HashMap<UnwindRule, u16>,
-    /// Bytes of all tables.
+/// A table in the kernel's memory that the probe does not know yet.
+pub struct PreparedTable {
+    array: Array<MapData, Chunk>,
     size_bytes: u64,
-    /// Rules that found no room.
-    rules_refused: u64,
 }
 
-impl KernelTables {
-    /// Takes the two maps of the probe.
-    pub(super) fn new(tables: Map, rules: Map) -> Result<Self, ProbeError> {
-        Ok(Self {
-            tables: tables.try_into().map_err(|source| ProbeError::Map {
-                name: "TABLES",
-                source,
-            })?,
-            rules: rules.try_into().map_err(|source| ProbeError::Map {
-                name: "RULES",
-                source,
-            })?,
-            known: HashMap::new(),
-            size_bytes: 0,
-            rules_refused: 0,
-        })
-    }
-
-    /// Code of a rule, which is put into the kernel when it is new. With no room left the code
-    /// ends the walk as unsupported, and that is counted.
-    pub fn assign_rule(&mut self, rule: &UnwindRule) -> RuleCode {
-        if let Some(index) = self.known.get(rule) {
-            return RuleCode::Rule(*index);
-        }
-        let next = u16::try_from(self.known.len())
-            .ok()
-            .filter(|next| u32::from(*next) < RULES_MAX);
-        let Some(index) = next else {
-            self.rules_refused += 1;
-            return RuleCode::Unsupported;
-        };
-        if self.rules.set(u32::from(index), Abi(*rule), 0).is_err() {
-            self.rules_refused += 1;
-            return RuleCode::Unsupported;
-        }
-        self.known.insert(*rule, index);
-        RuleCode::Rule(index)
-    }
-
-    /// Makes a table known to the probe, from now on. Its rules must have been assigned.
+impl PreparedTable {
+    /// Copies a table into the kernel.
     ///
     /// # Errors
-    /// When the slot is past the last, or the kernel has no memory.
-    pub fn load(&mut self, slot: u32, chunks: &[Chunk]) -> Result<(), ProbeError> {
-        let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+    /// When the kernel has no memory for it.
+    pub fn new(chunks: &[Chunk]) -> Result<Self, ProbeError> {
         let failed = |source| ProbeError::Map {
             name: "TABLES",
             source,
         };
-        let mut table = Array::<MapData, Chunk>::create(count, INNER_MAP).map_err(failed)?;
+        let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+        let mut array = Array::<MapData, Chunk>::create(count, INNER_MAP).map_err(failed)?;
         for (index, chunk) in (0..count).zip(chunks) {
-            table.set(index, chunk, 0).map_err(failed)?;
+            array.set(index, chunk, 0).map_err(failed)?;
         }
-        self.tables.set(slot, &table, 0).map_err(failed)?;
-        self.size_bytes += chunks.len() as u64 * size_of::<Chunk>() as u64;
-        Ok(())
+        let size_bytes = chunks.len() as u64 * size_of::<Chunk>() as u64;
+        Ok(Self { array, size_bytes })
     }
+}
 
+/// The slots where the probe finds tables.
+#[derive(Debug)]
+pub struct KernelTables {
+    slots: OwnedFd,
+    /// Bytes of all tables.
+    size_bytes: AtomicU64,
+}
+
+impl KernelTables {
     /// Slots for tables.
     pub const SLOTS: u32 = TABLES_MAX;
 
+    /// Takes the map of the probe.
+    pub(super) fn new(slots: &Map) -> Result<Self, ProbeError> {
+        let Map::ArrayOfMaps(slots) = slots else {
+            return Err(ProbeError::Missing { name: "TABLES" });
+        };
+        let slots = slots.fd().as_fd().try_clone_to_owned();
+        Ok(Self {
+            slots: slots.map_err(|source| ProbeError::Publish { source })?,
+            size_bytes: AtomicU64::new(0),
+        })
+    }
+
+    /// Makes a table known to the probe. It is found from the start of this call on; the call
+    /// itself returns only when no walk can be using what was in the slot before (5 to 20 ms), so
+    /// call it where waiting does no harm, from several threads at once.
+    ///
+    /// # Errors
+    /// When the slot is past the last.
+    pub fn publish(&self, slot: u32, table: &PreparedTable) -> Result<(), ProbeError> {
+        self.own_handle()?
+            .set(slot, &table.array, 0)
+            .map_err(|source| ProbeError::Map {
+                name: "TABLES",
+                source,
+            })?;
+        self.size_bytes
+            .fetch_add(table.size_bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A handle of the calling thread's own: the library's call wants the map for itself while it
+    /// waits.
+    fn own_handle(&self) -> Result<ArrayOfMaps<MapData, Array<MapData, Chunk>>, ProbeError> {
+        let slots = self
+            .slots
+            .try_clone()
+            .map_err(|source| ProbeError::Publish { source })?;
+        MapData::from_fd(slots)
+            .and_then(|slots| Map::ArrayOfMaps(slots).try_into())
+            .map_err(|source| ProbeError::Map {
+                name: "TABLES",
+                source,
+            })
+    }
+
     /// Bytes of all tables in the kernel.
     pub fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-
-    /// Distinct rules in the kernel.
-    pub fn rules(&self) -> usize {
-        self.known.len()
-    }
-
-    /// Rules that found no room.
-    pub fn rules_refused(&self) -> u64 {
-        self.rules_refused
+        self.size_bytes.load(Ordering::Relaxed)
     }
 }

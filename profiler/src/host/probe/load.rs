@@ -14,7 +14,9 @@ use profiler_common::{
     probe_config::{FILTER_CGROUP, FILTER_COMM, FILTER_PID, OFFSET_MISSING, ProbeConfig},
 };
 
-use super::{KernelMappings, KernelTables, ProbeError, abi::Abi, btf::KernelTypes, sys};
+use super::{
+    KernelMappings, KernelRules, KernelTables, ProbeError, abi::Abi, btf::KernelTypes, sys,
+};
 use crate::model::Pid;
 
 /// The kernel side, compiled by `build.rs`.
@@ -75,7 +77,7 @@ pub struct Probe {
     /// Mappings by process.
     pub mappings: KernelMappings,
     /// Unwind tables by slot.
-    tables: Option<KernelTables>,
+    tables: Option<(KernelRules, KernelTables)>,
     /// Sample records.
     pub samples: RingBuf<MapData>,
     /// Things to repair.
@@ -125,10 +127,10 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
     let mut probe = Probe {
         sampler,
         mappings: KernelMappings::new(take_map(&mut object, "MAPPINGS")?)?,
-        tables: Some(KernelTables::new(
-            take_map(&mut object, "TABLES")?,
-            take_map(&mut object, "RULES")?,
-        )?),
+        tables: Some((
+            KernelRules::new(take_map(&mut object, "RULES")?)?,
+            KernelTables::new(&take_map(&mut object, "TABLES")?)?,
+        )),
         samples: typed_map(&mut object, "SAMPLES")?,
         notices: typed_map(&mut object, "NOTICES")?,
         targets: typed_map(&mut object, "TARGETS")?,
@@ -266,11 +268,11 @@ impl Probe {
         drop(self.targets.remove(&pid.0));
     }
 
-    /// Hands out the tables, once: they are filled on threads of their own.
+    /// Hands out rules and tables, once: they are filled on threads of their own.
     ///
     /// # Errors
     /// When they were handed out before.
-    pub fn take_tables(&mut self) -> Result<KernelTables, ProbeError> {
+    pub fn take_tables(&mut self) -> Result<(KernelRules, KernelTables), ProbeError> {
         self.tables
             .take()
             .ok_or(ProbeError::Missing { name: "TABLES" })

@@ -9,6 +9,7 @@ mod attach;
 mod btf;
 mod error;
 mod kernel_mappings;
+mod kernel_rules;
 mod kernel_tables;
 mod load;
 mod survey;
@@ -21,7 +22,8 @@ pub use self::{
     },
     error::ProbeError,
     kernel_mappings::{KernelMapping, KernelMappings},
-    kernel_tables::KernelTables,
+    kernel_rules::KernelRules,
+    kernel_tables::{KernelTables, PreparedTable},
     load::{Filter, Probe, ProbeOptions, Unwinding, load},
     survey::{Finding, Survey, survey},
 };

@@ -1,0 +1,79 @@
+//! `cargo xtask bench`: what the profiler costs, beside the tools people use today.
+//!
+//! Every figure comes from running the release build for real, on load that this starts itself.
+//! The machine may be noisy, so figures are CPU time, ratios taken in the same run, and medians.
+//! One file for each section of docs/benchmarks.md; the rest is what they share.
+
+mod document;
+mod load;
+mod machine;
+mod measure;
+mod product;
+mod programs;
+mod table;
+
+mod compile;
+mod kernel;
+mod memory;
+mod naming;
+mod peers;
+mod picture;
+mod start;
+
+pub(crate) use self::{
+    document::write_into, measure::quantile, product::Product, programs::build_c, table::Table,
+};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use crate::repository::Repository;
+
+/// What can be measured. Each is one section of the page.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Section {
+    /// Time in the kernel per sample and per frame
+    Kernel,
+    /// CPU time per 1,000 samples, beside perf
+    Naming,
+    /// Time to the finished picture of the host, beside perf
+    Picture,
+    /// Speed of the compiler of unwind tables, and their size
+    Compile,
+    /// Peak memory under a mixed load
+    Memory,
+    /// Time to the first complete stack of a new program
+    Start,
+}
+
+/// Measures the sections asked for, or all; prints each, and writes it when asked to.
+pub(crate) fn run(repository: &Repository, only: &[Section], write: bool) -> anyhow::Result<()> {
+    let product = Product::build(repository)?;
+    let sections = if only.is_empty() {
+        Section::value_variants()
+    } else {
+        only
+    };
+    for section in sections {
+        let table = match section {
+            Section::Kernel => kernel::measure(&product),
+            Section::Naming => naming::measure(&product),
+            Section::Picture => picture::measure(&product),
+            Section::Compile => compile::measure(&product),
+            Section::Memory => memory::measure(&product),
+            Section::Start => start::measure(&product),
+        };
+        let table = table.with_context(|| format!("measure {section:?}"))?;
+        publish(repository, &table, write)?;
+    }
+    Ok(())
+}
+
+/// Prints a section, and writes it into the page when asked to.
+pub(crate) fn publish(repository: &Repository, table: &Table, write: bool) -> anyhow::Result<()> {
+    println!("\n{table}");
+    if write {
+        write_into(&repository.root.join("docs/benchmarks.md"), table)?;
+    }
+    Ok(())
+}

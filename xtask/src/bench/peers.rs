@@ -1,0 +1,178 @@
+//! What people use today: `perf record`, then `perf script`, then inferno.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+
+use super::{
+    measure::{self, Used},
+    product::{Product, tail},
+};
+use crate::command::Step;
+
+/// Time for perf to start and to write what it has.
+const RECORD_SLACK: Duration = Duration::from_secs(60);
+/// Status of `timeout` when it ended the command.
+const TIMED_OUT: i32 = 124;
+/// Version of inferno that draws the pictures of perf; the library the profiler draws with.
+const INFERNO: &str = "0.12.6";
+/// Time to build it.
+const INSTALL_LIMIT: Duration = Duration::from_secs(600);
+
+/// How perf finds callers.
+#[derive(Clone, Copy)]
+pub(crate) enum CallGraph {
+    /// By frame pointers: short or wrong where a program has none.
+    FramePointers,
+    /// From copies of the stack, unwound after the recording.
+    Dwarf,
+}
+
+impl CallGraph {
+    /// What perf is told.
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::FramePointers => &["-g"],
+            Self::Dwarf => &["--call-graph", "dwarf"],
+        }
+    }
+
+    /// The command as a person would type it.
+    pub(crate) fn shown(self) -> String {
+        format!(
+            "perf record -F 99 -a {} + perf script",
+            self.flags().join(" ")
+        )
+    }
+}
+
+/// A recording of perf, in a file.
+pub(crate) struct Recorded {
+    data: PathBuf,
+    /// What recording took.
+    pub(crate) used: Used,
+    /// Samples in the file.
+    pub(crate) samples: u64,
+}
+
+/// Records the whole host at 99 Hz.
+///
+/// # Errors
+/// When perf cannot, or does not say how many samples it has.
+pub(crate) fn record(
+    product: &Product<'_>,
+    call_graph: CallGraph,
+    seconds: u32,
+) -> anyhow::Result<Recorded> {
+    let (data, log) = (product.file("perf.data"), product.file("perf.log"));
+    let limit = Duration::from_secs(seconds.into()) + RECORD_SLACK;
+    let step = Step::bounded(limit, "perf")
+        .args(["record", "-F", "99", "-a"])
+        .args(call_graph.flags())
+        .args(["-o".as_ref(), data.as_os_str()])
+        .args(["--", "sleep", &seconds.to_string()]);
+    let used = measure::run(step, &log)?;
+    ensure!(
+        used.status.success(),
+        "perf record: {}\n{}",
+        used.status,
+        tail(&log)
+    );
+    let said = fs::read(&log).context("read what perf said")?;
+    let samples = samples_in(&String::from_utf8_lossy(&said));
+    let samples = samples.with_context(|| format!("find the samples in\n{}", tail(&log)))?;
+    Ok(Recorded {
+        data,
+        used,
+        samples,
+    })
+}
+
+/// The number in `… wrote 1.2 MB perf.data (345 samples) ]`.
+fn samples_in(said: &str) -> Option<u64> {
+    let (before, _) = said.rsplit_once(" samples)")?;
+    before
+        .rsplit_once('(')?
+        .1
+        .trim_start_matches('~')
+        .parse()
+        .ok()
+}
+
+/// Names a recording into a text, with inlines, as perf does when nothing else is said. What is not
+/// done within the limit is ended.
+pub(crate) fn script(
+    product: &Product<'_>,
+    recorded: &Recorded,
+    limit: Duration,
+) -> anyhow::Result<(Used, PathBuf)> {
+    let text = product.file("perf.script");
+    // Warnings go elsewhere: they would be taken for stacks.
+    let step = Step::bounded(limit, "sh")
+        .args(["-c", r#"exec perf script -i "$0" 2>/dev/null"#])
+        .args([&recorded.data]);
+    let used = measure::run(step, &text)?;
+    ensure!(
+        used.status.success() || timed_out(&used),
+        "perf script: {}",
+        used.status
+    );
+    Ok((used, text))
+}
+
+/// Whether the limit ended it.
+pub(crate) fn timed_out(used: &Used) -> bool {
+    used.status.code() == Some(TIMED_OUT)
+}
+
+/// Installs inferno's command-line tools into `target/bench` when they are not there.
+pub(crate) fn install_inferno(product: &Product<'_>) -> anyhow::Result<()> {
+    let root = product.file("inferno");
+    if root.join("bin/inferno-flamegraph").is_file() {
+        return Ok(());
+    }
+    Step::bounded(INSTALL_LIMIT, "cargo")
+        .args([
+            "install",
+            "inferno",
+            "--locked",
+            "--version",
+            INFERNO,
+            "--root",
+        ])
+        .args([&root])
+        .run()
+        .context("install inferno")
+}
+
+/// Draws a flame graph of what `perf script` wrote.
+pub(crate) fn draw(product: &Product<'_>, text: &Path) -> anyhow::Result<Used> {
+    let bin = product.file("inferno/bin");
+    let line = r#""$0/inferno-collapse-perf" "$1" 2>/dev/null | "$0/inferno-flamegraph""#;
+    let step = Step::bounded(RECORD_SLACK, "sh")
+        .args(["-c", line])
+        .args([&bin, text]);
+    let used = measure::run(step, &product.file("perf.svg"))?;
+    ensure!(used.status.success(), "inferno: {}", used.status);
+    Ok(used)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples_in;
+
+    #[test]
+    fn perf_says_how_many_samples_it_wrote() {
+        let said = "[ perf record: Woken up 3 times ]\n\
+                    [ perf record: Captured and wrote 1.223 MB perf.data (1542 samples) ]\n";
+        assert_eq!(samples_in(said), Some(1542));
+        assert_eq!(
+            samples_in("[ perf record: Captured and wrote 0.1 MB perf.data ]"),
+            None
+        );
+    }
+}

@@ -1,0 +1,179 @@
+//! `cargo xtask overhead`: how much slower a CPU-bound load is while it is profiled.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context as _, ensure};
+
+use crate::{
+    bench::{self, Product, Table, quantile},
+    command::Step,
+    repository::Repository,
+};
+
+/// Pairs of runs, one without and one with the profiler.
+const PAIRS: usize = 15;
+/// Rounds of work of one run: about a second.
+const ROUNDS: u32 = 3000;
+/// Longest a run without the profiler may take.
+const RUN_LIMIT: Duration = Duration::from_secs(60);
+/// What the product promises: work done with the profiler, as a share of work done without it.
+const RATIO_MIN: f64 = 0.995;
+
+/// Time that one run of the load took, in seconds, summed over its processes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Spent {
+    wall: f64,
+    cpu: f64,
+}
+
+/// Measures, prints, and writes into the page when asked to.
+pub(crate) fn run(repository: &Repository, write: bool) -> anyhow::Result<()> {
+    let product = Product::build(repository)?;
+    let line = load_line(&product)?;
+    let mut pairs = Vec::new();
+    for number in 0..PAIRS {
+        // Every other pair the other way around: a machine that slows down favours neither.
+        let (without, with) = if number % 2 == 0 {
+            let without = alone(&product, &line)?;
+            (without, profiled(&product, &line)?)
+        } else {
+            let with = profiled(&product, &line)?;
+            (alone(&product, &line)?, with)
+        };
+        pairs.push((without, with));
+    }
+    bench::publish(repository, &table(&pairs), write)
+}
+
+/// Shell that does the work once on each CPU at the same time.
+fn load_line(product: &Product<'_>) -> anyhow::Result<String> {
+    let program = bench::build_c(&product.programs(), "steady", &["steady.c"], &[])?;
+    let cpus = std::thread::available_parallelism()
+        .context("count CPUs")?
+        .get();
+    let one = format!("'{}' {ROUNDS} & ", program.display());
+    Ok(format!("{}wait", one.repeat(cpus)))
+}
+
+/// Runs the load without the profiler.
+fn alone(product: &Product<'_>, line: &str) -> anyhow::Result<Spent> {
+    let log = product.file("overhead.log");
+    let status = Step::bounded(RUN_LIMIT, "sh")
+        .args(["-c", line])
+        .into_file(&log)?;
+    ensure!(status.success(), "the load: {status}");
+    read(product)
+}
+
+/// Runs the load as the profiler's command.
+fn profiled(product: &Product<'_>, line: &str) -> anyhow::Result<Spent> {
+    let status = product
+        .step(RUN_LIMIT)
+        .args(["-F", "99", "-o"])
+        .args([product.file("overhead.svg")])
+        .args(["--", "sh", "-c", line])
+        .into_file(&product.file("overhead.log"))?;
+    ensure!(status.success(), "the profiled load: {status}");
+    read(product)
+}
+
+/// Reads what the load said last.
+fn read(product: &Product<'_>) -> anyhow::Result<Spent> {
+    let text = fs::read(product.file("overhead.log")).context("read what the load said")?;
+    spent(&String::from_utf8_lossy(&text)).context("find the times of the load")
+}
+
+/// The sum of all lines `steady wall_ns N cpu_ns N …`; `None` without any.
+fn spent(text: &str) -> Option<Spent> {
+    let mut sum: Option<Spent> = None;
+    for line in text.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        if let ["steady", "wall_ns", wall, "cpu_ns", cpu, ..] = words.as_slice() {
+            let before = sum.unwrap_or(Spent {
+                wall: 0.0,
+                cpu: 0.0,
+            });
+            sum = Some(Spent {
+                wall: before.wall + wall.parse::<f64>().ok()? / 1e9,
+                cpu: before.cpu + cpu.parse::<f64>().ok()? / 1e9,
+            });
+        }
+    }
+    sum
+}
+
+/// The ratios of the pairs: their median, and between which values half of them lie.
+fn table(pairs: &[(Spent, Spent)]) -> Table {
+    let columns = ["clock", "median ratio", "middle half", "all", "promise"];
+    let mut table = Table::new("overhead", "cargo xtask overhead", &columns);
+    let ratios = |time: fn(&Spent) -> f64| -> Vec<f64> {
+        pairs
+            .iter()
+            .map(|(without, with)| time(without) / time(with))
+            .collect()
+    };
+    for (clock, ratios) in [
+        ("CPU time of the load", ratios(|spent| spent.cpu)),
+        ("wall time of the load", ratios(|spent| spent.wall)),
+    ] {
+        let at = |share| quantile(&ratios, share);
+        let promise = if RATIO_MIN <= at(0.5) {
+            "kept"
+        } else {
+            "broken"
+        };
+        table.row([
+            clock.to_owned(),
+            format!("{:.4}", at(0.5)),
+            format!("{:.4} to {:.4}", at(0.25), at(0.75)),
+            format!("{:.4} to {:.4}", at(0.0), at(1.0)),
+            format!("≥ {RATIO_MIN}: {promise}"),
+        ]);
+    }
+    table.note(format!(
+        "Time for a fixed amount of work without the profiler, divided by the time with `profiler record \
+         -F 99 -- …` around it: 1 is no slowdown, less is one. One process on each CPU works through \
+         half a megabyte of memory; {} pairs of runs in turns, each about a second, every other pair \
+         the other way around. CPU time holds the interrupts that take the samples and what they do to \
+         the caches; wall time also holds what the profiler itself takes of the CPUs, and whatever else \
+         the machine does.",
+        pairs.len()
+    ));
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Spent, spent, table};
+
+    #[test]
+    fn the_times_of_all_processes_add_up() {
+        let text = "noise\nsteady wall_ns 1000000000 cpu_ns 500000000 value 1\n\
+                    steady wall_ns 2000000000 cpu_ns 500000000 value 1\n";
+        assert_eq!(
+            spent(text),
+            Some(Spent {
+                wall: 3.0,
+                cpu: 1.0
+            })
+        );
+        assert_eq!(spent("noise\n"), None);
+    }
+
+    #[test]
+    fn a_load_that_takes_longer_when_profiled_breaks_the_promise() {
+        let (quick, slow) = (
+            Spent {
+                wall: 1.0,
+                cpu: 1.0,
+            },
+            Spent {
+                wall: 1.1,
+                cpu: 1.0,
+            },
+        );
+        let text = table(&[(quick, slow)]).to_string();
+        assert!(text.contains("0.9091"), "{text}");
+        assert!(text.contains("kept") && text.contains("broken"), "{text}");
+    }
+}
