@@ -16,6 +16,8 @@ use crate::command::Step;
 
 /// Time for perf to start and to write what it has.
 const RECORD_SLACK: Duration = Duration::from_secs(60);
+/// Recordings that perf may try.
+const TRIES: u32 = 3;
 /// Status of `timeout` when it ended the command.
 const TIMED_OUT: i32 = 124;
 /// Version of inferno that draws the pictures of perf; the library the profiler draws with.
@@ -59,11 +61,28 @@ pub(crate) struct Recorded {
     pub(crate) samples: u64,
 }
 
-/// Records the whole host at 99 Hz.
+/// Records the whole host at 99 Hz. Another try when perf dies of a file that is mapped somewhere:
+/// perf 6.1 aborts at a build id of more than 20 bytes.
 ///
 /// # Errors
 /// When perf cannot, or does not say how many samples it has.
 pub(crate) fn record(
+    product: &Product<'_>,
+    call_graph: CallGraph,
+    seconds: u32,
+) -> anyhow::Result<Recorded> {
+    let mut result = record_once(product, call_graph, seconds);
+    for _ in 1..TRIES {
+        if let Err(error) = &result {
+            println!("once more: {error:#}");
+            result = record_once(product, call_graph, seconds);
+        }
+    }
+    result
+}
+
+/// Records, or says why not.
+fn record_once(
     product: &Product<'_>,
     call_graph: CallGraph,
     seconds: u32,

@@ -12,7 +12,7 @@ use super::{
 /// Length of each recording.
 const SECONDS: u32 = 10;
 /// Longest that perf may name. Then its figure is a lower bound.
-const SCRIPT_LIMIT: Duration = Duration::from_secs(120);
+const SCRIPT_LIMIT: Duration = Duration::from_secs(90);
 
 /// Measures the profiler and perf with stack copies, under one load.
 pub(crate) fn measure(product: &Product<'_>) -> anyhow::Result<Table> {
