@@ -68,7 +68,7 @@ fn alone(product: &Product<'_>, line: &str) -> anyhow::Result<Spent> {
 /// Runs the load as the profiler's command.
 fn profiled(product: &Product<'_>, line: &str) -> anyhow::Result<Spent> {
     let status = product
-        .step(RUN_LIMIT)
+        .step(RUN_LIMIT)?
         .args(["-F", "99", "-o"])
         .args([product.file("overhead.svg")])
         .args(["--", "sh", "-c", line])

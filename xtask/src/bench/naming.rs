@@ -14,7 +14,7 @@ const SECONDS: u32 = 10;
 /// Length of perf's recording with copies of the stack: naming each of its samples takes long.
 const SECONDS_DWARF: u32 = 3;
 /// Longest that perf may name. Then its figure is a lower bound.
-const SCRIPT_LIMIT: Duration = Duration::from_secs(90);
+const SCRIPT_LIMIT: Duration = Duration::from_secs(60);
 
 /// One tool's figures.
 struct Figures {
@@ -64,7 +64,8 @@ pub(crate) fn measure(product: &Product<'_>) -> anyhow::Result<Table> {
          after the other in one run; the last column is the ratio to `profiler record`. The profiler \
          names inlined functions and writes collapsed stacks; it compiles unwind tables in the first \
          row and finds them on disk in the second. Its time inside the kernel's interrupt is not in \
-         here ({kernel}), nor is perf's. perf names inlined functions too, which is its \
+         here ({kernel}), nor is perf's. perf collects no build ids, which \
+         saves it work, and names inlined functions too, which is its \
          default. Its recording of stack copies is {SECONDS_DWARF} s long, the others {SECONDS} s; \
          \
          its naming goes on without the load, is ended after {} s, and then the figure is a lower bound.",
@@ -98,7 +99,7 @@ fn forget_tables(product: &Product<'_>) {
 /// Records and names with the profiler.
 fn profiler(product: &Product<'_>, tool: &str) -> anyhow::Result<Figures> {
     let step = product
-        .step(Duration::from_secs(SECONDS.into()))
+        .step(Duration::from_secs(SECONDS.into()))?
         .args(["-F", "99", "-d", &SECONDS.to_string(), "-o"])
         .args([product.file("naming.collapsed")]);
     let (used, cost) = product.run(step)?;

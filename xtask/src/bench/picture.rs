@@ -12,14 +12,14 @@ use super::{
 /// Length of each recording.
 const SECONDS: u32 = 10;
 /// Longest that perf may name. Then its figure is a lower bound.
-const SCRIPT_LIMIT: Duration = Duration::from_secs(90);
+const SCRIPT_LIMIT: Duration = Duration::from_secs(60);
 
 /// Measures the profiler and perf with stack copies, under one load.
 pub(crate) fn measure(product: &Product<'_>) -> anyhow::Result<Table> {
     peers::install_inferno(product)?;
     let load = Load::mixed(product)?;
     let step = product
-        .step(Duration::from_secs(SECONDS.into()))
+        .step(Duration::from_secs(SECONDS.into()))?
         .args(["-F", "99", "-d", &SECONDS.to_string(), "-o"])
         .args([product.file("picture.svg")]);
     let (used, cost) = product.run(step)?;

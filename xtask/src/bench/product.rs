@@ -86,12 +86,13 @@ impl<'a> Product<'a> {
 
     /// `profiler record` with these arguments, ended when it takes so much longer than `recording`.
     /// Compiled tables are kept in `target/bench/tables`.
-    pub(crate) fn step(&self, recording: Duration) -> Step {
-        Step::bounded(recording + SLACK, &self.path.to_string_lossy())
+    pub(crate) fn step(&self, recording: Duration) -> anyhow::Result<Step> {
+        let step = measure::step(recording + SLACK, &self.path.to_string_lossy())?;
+        Ok(step
             .args(["record", "--cost"])
             .args([self.file("cost.json")])
             .env("PROFILER_CACHE_DIR", self.file("tables"))
-            .env("NO_COLOR", "1")
+            .env("NO_COLOR", "1"))
     }
 
     /// Runs a step made by [`Product::step`] and reads what it cost.
