@@ -11,9 +11,9 @@ use crate::{
 };
 
 /// Pairs of runs, one without and one with the profiler.
-const PAIRS: usize = 15;
-/// Rounds of work of one run: about a second.
-const ROUNDS: u32 = 3000;
+const PAIRS: usize = 10;
+/// Rounds of work of one run: about two thirds of a second.
+const ROUNDS: u32 = 2000;
 /// Longest a run without the profiler may take.
 const RUN_LIMIT: Duration = Duration::from_secs(60);
 /// What the product promises: work done with the profiler, as a share of work done without it.
@@ -133,7 +133,7 @@ fn table(pairs: &[(Spent, Spent)]) -> Table {
     table.note(format!(
         "Time for a fixed amount of work without the profiler, divided by the time with `profiler record \
          -F 99 -- …` around it: 1 is no slowdown, less is one. One process on each CPU works through \
-         half a megabyte of memory; {} pairs of runs in turns, each about a second, every other pair \
+         half a megabyte of memory; {} pairs of runs in turns, each under a second of work, every other pair \
          the other way around. CPU time holds the interrupts that take the samples and what they do to \
          the caches; wall time also holds what the profiler itself takes of the CPUs, and whatever else \
          the machine does.",

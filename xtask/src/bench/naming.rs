@@ -68,7 +68,7 @@ pub(crate) fn measure(product: &Product<'_>) -> anyhow::Result<Table> {
          saves it work, and names inlined functions too, which is its \
          default. Its recording of stack copies is {SECONDS_DWARF} s long, the others {SECONDS} s; \
          \
-         its naming goes on without the load, is ended after {} s, and then the figure is a lower bound.",
+         its naming goes on without the load, is ended after {} s, or when perf aborts, and then the figure is a lower bound.",
         SCRIPT_LIMIT.as_secs()
     ));
     Ok(table)
@@ -127,7 +127,7 @@ fn perf(
         recording: recorded.used.cpu,
         naming: Some(naming.cpu),
         per_thousand: per_thousand(recorded.used.cpu + naming.cpu, recorded.samples),
-        at_least: peers::timed_out(&naming),
+        at_least: peers::cut_short(&naming),
         kernel_us: None,
     })
 }
