@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     load::Load,
     peers::{self, CallGraph, Recorded},
-    product::{Cost, Product},
+    product::Product,
     table::Table,
 };
 
@@ -110,7 +110,7 @@ fn profiler(product: &Product<'_>, tool: &str) -> anyhow::Result<Figures> {
         naming: None,
         per_thousand: per_thousand(used.cpu, cost.samples),
         at_least: false,
-        kernel_us: kernel_us(&cost),
+        kernel_us: cost.ns_per_run().map(|ns| ns / 1e3),
     })
 }
 
@@ -130,16 +130,6 @@ fn perf(
         at_least: peers::cut_short(&naming),
         kernel_us: None,
     })
-}
-
-/// Microseconds inside the sampling program for each run of it.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "nanoseconds of one recording are below 2^52"
-)]
-fn kernel_us(cost: &Cost) -> Option<f64> {
-    let (ns, runs) = cost.run_time_ns.zip(cost.runs)?;
-    Some(ns as f64 / runs.max(1) as f64 / 1e3)
 }
 
 /// CPU seconds per 1,000 samples.

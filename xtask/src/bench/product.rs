@@ -50,6 +50,18 @@ pub(crate) struct Cost {
     pub(crate) peak_memory_bytes: u64,
 }
 
+impl Cost {
+    /// Mean nanoseconds of a run of the sampling program, where the kernel tells.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "nanoseconds of one recording are below 2^52"
+    )]
+    pub(crate) fn ns_per_run(&self) -> Option<f64> {
+        let (ns, runs) = self.run_time_ns.zip(self.runs)?;
+        (0 < runs).then(|| ns as f64 / runs as f64)
+    }
+}
+
 impl<'a> Product<'a> {
     /// Builds the profiler.
     ///
