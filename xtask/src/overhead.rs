@@ -120,11 +120,6 @@ fn table(pairs: &[(Spent, Spent)], inside: &[f64]) -> Table {
         ("wall time of the load", ratios(|spent| spent.wall)),
     ] {
         let at = |share| quantile(&ratios, share);
-        let promise = if RATIO_MIN <= at(0.5) {
-            "kept"
-        } else {
-            "broken"
-        };
         table.row([
             clock.to_owned(),
             format!("{:.4}", at(0.5)),
