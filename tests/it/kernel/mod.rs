@@ -3,6 +3,7 @@
 //! `cargo test -p profiler-tests kernel::` runs them with the `profiler` built beside them, or with the
 //! one that `PROFILER_BIN` names. Read in this order:
 
+mod bpf_programs;
 mod check;
 
 mod split;
