@@ -85,11 +85,16 @@ const fn masked(index: u32, length: u32) -> usize {
 pub(crate) fn find_rule(slot: u32, file_offset: u64) -> Option<RuleCode> {
     let table = TABLES.get(slot)?;
     let page = (file_offset >> 16) as u32;
-    if read_word(table, 0)? <= page {
+    let head = table.get_ptr(0)?;
+    if word_of(head, 0) <= page {
         return Some(RuleCode::NoInfo);
     }
-    let first = read_word(table, page + 1)?;
-    let end = read_word(table, page + 2)?;
+    // The first element covers 64 MB of a file, so a second look-up is rare.
+    let (first, end) = if page < TABLE_CHUNK_WORDS - 2 {
+        (word_of(head, page + 1), word_of(head, page + 2))
+    } else {
+        (read_word(table, page + 1)?, read_word(table, page + 2)?)
+    };
     if end <= first {
         return Some(RuleCode::NoInfo);
     }

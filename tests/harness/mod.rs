@@ -20,6 +20,6 @@ pub use self::{
     patience::until,
     record::{Record, Recording},
     running::{Running, signal, works_for},
-    turn::{Turn, skip, tool, turn},
+    turn::{Turn, say, skip, tool, turn},
     workload::{build_dir, source, workload},
 };

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::ExitStatus};
 
 use anyhow::{Context as _, ensure};
-use profiler::model::{FrameKind, Profile, Sample};
+use profiler::model::{FrameKind, Profile, Sample, Task};
 use serde::Deserialize;
 
 use super::Collapsed;
@@ -93,11 +93,13 @@ impl Outcome {
         })
     }
 
-    /// Share of complete stacks among the samples that have user frames: kernel threads do not help.
-    pub fn user_complete_share(&self) -> f64 {
+    /// Share of complete stacks among the samples that have user frames, of the tasks that pass:
+    /// kernel threads do not help.
+    pub fn user_complete_share(&self, of: impl Fn(&Task) -> bool) -> f64 {
         let samples = &self.profile.samples;
         let user = samples
             .iter()
+            .filter(|sample| self.profile.task(sample.task).is_some_and(&of))
             .filter(|sample| self.has(sample, |kind| kind != FrameKind::Kernel));
         let (mut all, mut cut) = (0, 0);
         for sample in user {

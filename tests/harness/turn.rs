@@ -47,10 +47,15 @@ fn lock() -> anyhow::Result<Turn> {
     Ok(Turn { _lock: file })
 }
 
-/// Says that a test did not run. Not with `eprintln`, which the test runner swallows.
+/// Says that a test did not run.
 pub fn skip(why: &str) {
+    say(&format!("SKIPPED: {why}"));
+}
+
+/// Says what a test measured. Not with `eprintln`, which the test runner swallows.
+pub fn say(text: &str) {
     // Nothing is left to tell if standard error is gone.
-    drop(writeln!(io::stderr(), "SKIPPED: {why}"));
+    drop(writeln!(io::stderr(), "{text}"));
 }
 
 /// Where a program of the host is, by the search path.

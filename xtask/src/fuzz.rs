@@ -117,6 +117,10 @@ impl<'a> Campaign<'a> {
             crashes: folder.join("artifacts").join(target),
             log: build.join(format!("{target}.log")),
         };
+        ensure!(
+            campaign.program.is_file(),
+            "{target} has a source and no [[bin]] in tests/fuzz/Cargo.toml"
+        );
         for path in [&campaign.committed, &campaign.found, &campaign.crashes] {
             fs::create_dir_all(path).with_context(|| format!("create {}", path.display()))?;
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::exit::print;
-use crate::host::probe;
+use crate::host::run::survey;
 
 /// Say what this kernel and these privileges allow, what is lost, and what to do
 #[derive(Args, Debug)]
@@ -22,7 +22,7 @@ pub struct DoctorArgs {
 /// # Errors
 /// When standard output cannot be written.
 pub fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
-    let survey = probe::survey();
+    let survey = survey();
     if args.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&survey)?))?;
     } else {

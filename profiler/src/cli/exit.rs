@@ -10,7 +10,7 @@ use super::{
     args::{Args, Command},
     convert, diff, doctor, output, record,
 };
-use crate::{host::probe::ProbeError, render::FormatError};
+use crate::{host::run::ProbeError, render::FormatError};
 
 /// A check failed, or anything else went wrong.
 const FAILED: u8 = 1;

@@ -17,9 +17,7 @@ use super::{cost, exit::eprint, output, signals};
 use crate::{
     host::{
         Shutdown,
-        probe::{Filter, Unwinding},
-        process::cgroup_id_and_level,
-        run::{self, Progress, RecordOptions, Recording},
+        run::{self, Filter, Progress, RecordOptions, Recording, Unwinding, cgroup_id_and_level},
     },
     model::{Pid, Profile, Signal},
     render::{self, Format},

@@ -18,7 +18,7 @@ use super::{
     aggregate::{ProfileFacts, Window, build_profile},
     command::HeldCommand,
     naming, object,
-    probe::{self, Filter, KernelMapping, Probe, ProbeOptions, Sampling, Unwinding},
+    probe::{self, KernelMapping, Probe, ProbeOptions, Sampling},
     process::{Changes, Object, ProcessTable, processes_by_cpu_time},
     ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
     shutdown::Shutdown,
@@ -27,6 +27,12 @@ use super::{
 use crate::{
     clock,
     model::{Event, Loss, Pid, Profile, StackSample, UserFrame, Window as Span},
+};
+
+// What the command line needs of the stages, so that it names only the root.
+pub use super::{
+    probe::{Filter, ProbeError, Survey, Unwinding, survey},
+    process::cgroup_id_and_level,
 };
 
 /// Longest time between two drains of the sample ring, which holds two seconds.

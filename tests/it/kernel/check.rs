@@ -8,7 +8,8 @@ use profiler_tests::harness::{Collapsed, FoldedStack, Outcome, Record, tolerance
 /// Samples a second of the short tests: a prime, so that no loop keeps step with it.
 pub(super) const FAST_HZ: u32 = 997;
 /// Longest time, of the program's own, until the stacks of a program never seen before are complete.
-const START_MS_MAX: u64 = 200;
+/// More than is promised, because the host may be busy with something else; `start_time` is strict.
+const START_MS_MAX: u64 = 500;
 
 /// A recording of a workload from its first instruction; its first argument is for how long.
 pub(super) fn record(name: &str, seconds: u32) -> Record {
@@ -22,7 +23,7 @@ pub(super) struct Stacks {
     /// The stacks.
     all: Collapsed,
     /// Samples that were taken before the tables of the program were ready.
-    at_start: u64,
+    pub(super) at_start: u64,
 }
 
 impl Deref for Stacks {

@@ -105,7 +105,7 @@ fn skipped(product: &Product<'_>) -> anyhow::Result<f64> {
 /// Records the threads of one name.
 fn record(product: &Product<'_>, comm: &str) -> anyhow::Result<Cost> {
     let step = product
-        .step(Duration::from_secs(SECONDS.into()))
+        .step(Duration::from_secs(SECONDS.into()))?
         .args([
             "--comm",
             comm,

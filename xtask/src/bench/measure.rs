@@ -1,8 +1,11 @@
 //! CPU time and wall time of a command, and medians.
+//!
+//! CPU time is that of a control group: it holds children that nobody waited for as well, such as the
+//! helpers of a perf that was ended.
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitStatus,
     time::{Duration, Instant},
 };
@@ -11,10 +14,15 @@ use anyhow::Context as _;
 
 use crate::command::Step;
 
+/// Name of the control group, beside those of the system.
+const GROUP: &str = "profiler-bench";
+/// Shell that enters a group and becomes another command.
+const ENTER: &str = r#"echo $$ >"$0/cgroup.procs" && exec "$@""#;
+
 /// What a command used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Used {
-    /// User and system time of the command and the children it waited for. Steps of 10 ms.
+    /// User and system time of the command and everything it started.
     pub(crate) cpu: Duration,
     /// From start to end.
     pub(crate) wall: Duration,
@@ -22,16 +30,31 @@ pub(crate) struct Used {
     pub(crate) status: ExitStatus,
 }
 
-/// Runs a command with its output in a file.
+/// A command that is measured, and ended when it runs longer than this.
+///
+/// # Errors
+/// When there are no control groups of version 2.
+pub(crate) fn step(limit: Duration, program: &str) -> anyhow::Result<Step> {
+    let seconds = limit.as_secs().to_string();
+    Ok(Step::new("sh").args(["-c", ENTER]).args([group()?]).args([
+        "timeout",
+        "--kill-after=10",
+        &seconds,
+        program,
+    ]))
+}
+
+/// Runs a command made by [`step`] with its output in a file. What it leaves behind is ended.
 pub(crate) fn run(step: Step, log: &Path) -> anyhow::Result<Used> {
-    let cpu_before = children_cpu()?;
+    let group = group()?;
+    let cpu_before = cpu_of(&group)?;
     let start = now();
     let status = step.into_file(log)?;
-    Ok(Used {
-        wall: start.elapsed(),
-        cpu: children_cpu()?.saturating_sub(cpu_before),
-        status,
-    })
+    let wall = start.elapsed();
+    let cpu = cpu_of(&group)?.saturating_sub(cpu_before);
+    // The file is there since Linux 5.14; older ones keep what perf left until it is done.
+    drop(fs::write(group.join("cgroup.kill"), "1"));
+    Ok(Used { cpu, wall, status })
 }
 
 /// The time.
@@ -40,22 +63,39 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// CPU time of all children that ended and were waited for, theirs included.
-fn children_cpu() -> anyhow::Result<Duration> {
-    let stat = fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
-    children_ticks(&stat)
-        // USER_HZ is 100 on every architecture that this product runs on.
-        .map(|ticks| Duration::from_millis(ticks * 10))
-        .context("find the times of children in /proc/self/stat")
+/// The control group of what is measured, made when missing.
+fn group() -> anyhow::Result<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").context("read /proc/self/mounts")?;
+    let root = cgroup2(&mounts).context("find where control groups of version 2 are mounted")?;
+    let group = Path::new(root).join(GROUP);
+    fs::create_dir_all(&group).with_context(|| format!("create {}", group.display()))?;
+    Ok(group)
 }
 
-/// Fields 16 and 17 of proc(5): user and system time of children that were waited for.
-fn children_ticks(stat: &str) -> Option<u64> {
-    // The name in parentheses may hold anything; field 3 follows it.
-    let (_name, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace().skip(13);
-    let mut next = || fields.next()?.parse::<u64>().ok();
-    Some(next()? + next()?)
+/// Where control groups of version 2 are mounted.
+fn cgroup2(mounts: &str) -> Option<&str> {
+    let mut lines = mounts
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>());
+    lines.find_map(|words| match words.as_slice() {
+        [_, place, "cgroup2", ..] => Some(*place),
+        _ => None,
+    })
+}
+
+/// CPU time of everything that ever ran in a group.
+fn cpu_of(group: &Path) -> anyhow::Result<Duration> {
+    let path = group.join("cpu.stat");
+    let stat = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    usage(&stat).with_context(|| format!("find usage_usec in {}", path.display()))
+}
+
+/// The field `usage_usec`.
+fn usage(stat: &str) -> Option<Duration> {
+    let line = stat
+        .lines()
+        .find_map(|line| line.strip_prefix("usage_usec "))?;
+    line.trim().parse().ok().map(Duration::from_micros)
 }
 
 /// The value below which this share of the values lies; 0.5 for the median. NaN without values.
@@ -76,8 +116,7 @@ pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
 mod tests {
     use std::time::Duration;
 
-    use super::{children_ticks, quantile, run};
-    use crate::command::Step;
+    use super::{cgroup2, quantile, usage};
 
     #[test]
     fn the_median_is_in_the_middle() {
@@ -89,19 +128,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_parentheses_does_not_shift_the_fields() {
-        let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 11 12 30 4 20 0";
-        assert_eq!(children_ticks(stat), Some(34));
-    }
-
-    #[test]
-    fn work_of_a_grandchild_counts() {
-        let step = Step::new("sh").args([
-            "-c",
-            "sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'; true",
-        ]);
-        let used = run(step, std::path::Path::new("/dev/null")).unwrap();
-        assert!(used.status.success());
-        assert!(used.cpu > Duration::ZERO);
+    fn the_mount_and_the_time_are_found() {
+        let mounts =
+            "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\nx /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        assert_eq!(cgroup2(mounts), Some("/sys/fs/cgroup/unified"));
+        assert_eq!(
+            usage("usage_usec 1500\nuser_usec 9\n"),
+            Some(Duration::from_micros(1500))
+        );
+        assert_eq!(usage("user_usec 9\n"), None);
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn measure(product: &Product<'_>) -> anyhow::Result<Table> {
 /// Records for a minute and adds the row.
 fn record(product: &Product<'_>, load: &str, table: &mut Table) -> anyhow::Result<()> {
     let step = product
-        .step(Duration::from_secs(SECONDS.into()))
+        .step(Duration::from_secs(SECONDS.into()))?
         .args(["-F", "99", "-d", &SECONDS.to_string(), "-o"])
         .args([product.file("memory.svg")]);
     let (_used, cost) = product.run(step)?;

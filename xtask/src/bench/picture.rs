@@ -12,21 +12,21 @@ use super::{
 /// Length of each recording.
 const SECONDS: u32 = 10;
 /// Longest that perf may name. Then its figure is a lower bound.
-const SCRIPT_LIMIT: Duration = Duration::from_secs(120);
+const SCRIPT_LIMIT: Duration = Duration::from_secs(60);
 
 /// Measures the profiler and perf with stack copies, under one load.
 pub(crate) fn measure(product: &Product<'_>) -> anyhow::Result<Table> {
     peers::install_inferno(product)?;
     let load = Load::mixed(product)?;
     let step = product
-        .step(Duration::from_secs(SECONDS.into()))
+        .step(Duration::from_secs(SECONDS.into()))?
         .args(["-F", "99", "-d", &SECONDS.to_string(), "-o"])
         .args([product.file("picture.svg")]);
     let (used, cost) = product.run(step)?;
     let ours = used.wall.as_secs_f64();
     let recorded = peers::record(product, CallGraph::Dwarf, SECONDS)?;
     let (naming, text) = peers::script(product, &recorded, SCRIPT_LIMIT)?;
-    let bound = if peers::timed_out(&naming) {
+    let bound = if peers::cut_short(&naming) {
         "≥ "
     } else {
         ""
@@ -53,7 +53,7 @@ pub(crate) fn measure(product: &Product<'_>) -> anyhow::Result<Table> {
         "Wall time of a {SECONDS} s profile of the whole host at 99 Hz, from the start of the command \
          to the finished SVG, under the mixed load, which goes on while names are looked up and so \
          takes its share of the CPUs. The profiler needed {:.1} s before its first sample, to load its \
-         programs and the unwind tables of everything that runs. perf's naming was ended after {} s, \
+         programs and the unwind tables of everything that runs. perf's naming is ended after {} s, or when perf aborts, \
          and then its figure is a lower bound.",
         Duration::from_millis(cost.started_after_ms).as_secs_f64(),
         SCRIPT_LIMIT.as_secs()

@@ -50,6 +50,18 @@ pub(crate) struct Cost {
     pub(crate) peak_memory_bytes: u64,
 }
 
+impl Cost {
+    /// Mean nanoseconds of a run of the sampling program, where the kernel tells.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "nanoseconds of one recording are below 2^52"
+    )]
+    pub(crate) fn ns_per_run(&self) -> Option<f64> {
+        let (ns, runs) = self.run_time_ns.zip(self.runs)?;
+        (0 < runs).then(|| ns as f64 / runs as f64)
+    }
+}
+
 impl<'a> Product<'a> {
     /// Builds the profiler.
     ///
@@ -86,12 +98,13 @@ impl<'a> Product<'a> {
 
     /// `profiler record` with these arguments, ended when it takes so much longer than `recording`.
     /// Compiled tables are kept in `target/bench/tables`.
-    pub(crate) fn step(&self, recording: Duration) -> Step {
-        Step::bounded(recording + SLACK, &self.path.to_string_lossy())
+    pub(crate) fn step(&self, recording: Duration) -> anyhow::Result<Step> {
+        let step = measure::step(recording + SLACK, &self.path.to_string_lossy())?;
+        Ok(step
             .args(["record", "--cost"])
             .args([self.file("cost.json")])
             .env("PROFILER_CACHE_DIR", self.file("tables"))
-            .env("NO_COLOR", "1")
+            .env("NO_COLOR", "1"))
     }
 
     /// Runs a step made by [`Product::step`] and reads what it cost.

@@ -94,7 +94,7 @@ impl Programs<'_> {
     fn copy(&self, object: &Path, number: usize) -> anyhow::Result<PathBuf> {
         let path = self.folder.join(format!("copy_{number}.o"));
         Step::new("objcopy")
-            .args(["--keep-global-symbol=drive"])
+            .args([&format!("--keep-global-symbol=drive_{number}")])
             .args([&format!("--redefine-sym=drive=drive_{number}")])
             .args([object, &path])
             .run()?;

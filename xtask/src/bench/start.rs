@@ -73,7 +73,7 @@ fn new_program(product: &Product<'_>) -> anyhow::Result<PathBuf> {
 fn incomplete_ms(product: &Product<'_>, program: &Path) -> anyhow::Result<f64> {
     let output = product.file("start.collapsed");
     let step = product
-        .step(Duration::from_secs(SECONDS.into()))
+        .step(Duration::from_secs(SECONDS.into()))?
         .args(["-F", &HZ.to_string(), "--no-inlines", "-o"])
         .args([&output])
         .args([

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    bpf_program,
     demangle::readable,
     limits::{
         KERNEL_FUNCTION_SIZE_BYTES_MAX, KERNEL_NAMES_SIZE_BYTES_MAX, KERNEL_SYMBOLS_MAX,
@@ -19,6 +20,9 @@ use crate::model::{Avma, Location, Naming, Reason};
 
 /// Ends of code that are symbols themselves: what follows them is not inside them.
 const END_MARKS: [&[u8]; 3] = [b"_etext", b"_einittext", b"__entry_text_end"];
+
+/// How the kernel marks symbols of BPF programs.
+const BPF_MODULE: &str = " [bpf]";
 
 /// The symbols of the running kernel, read when they are needed.
 #[derive(Debug)]
@@ -82,10 +86,12 @@ impl KernelSymbols {
                 .and_then(SymbolTable::read);
             self.table = read.ok().or_else(|| self.table.take());
         }
-        addresses
+        let mut namings: Vec<Naming> = addresses
             .iter()
             .map(|address| self.naming(*address))
-            .collect()
+            .collect();
+        add_program_lines(addresses, &mut namings);
+        namings
     }
 
     /// Names one address.
@@ -104,6 +110,32 @@ impl KernelSymbols {
                     ..Location::default()
                 }])
             })
+    }
+}
+
+/// Adds file and line to the names of BPF programs.
+fn add_program_lines(addresses: &[Avma], namings: &mut [Naming]) {
+    let mut programs: Vec<(Avma, &mut Location)> = addresses
+        .iter()
+        .zip(namings)
+        .filter_map(|(address, naming)| match naming {
+            Naming::Named(locations) => Some((*address, locations.last_mut()?)),
+            Naming::Unnamed(_) => None,
+        })
+        .filter(|(_address, location)| location.function.ends_with(BPF_MODULE))
+        .collect();
+    if programs.is_empty() {
+        return;
+    }
+    let addresses: Vec<Avma> = programs
+        .iter()
+        .map(|(address, _location)| *address)
+        .collect();
+    for ((_address, location), found) in programs.iter_mut().zip(bpf_program::locate(&addresses)) {
+        if let Some((file, line)) = found {
+            location.file = Some(file);
+            location.line = Some(line);
+        }
     }
 }
 

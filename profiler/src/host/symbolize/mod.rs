@@ -34,6 +34,7 @@ mod symbols;
 
 mod object_names;
 
+mod bpf_program;
 mod kernel;
 mod perf_map;
 mod symbolizer;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use inferno::flamegraph::{
-    self, Options, TextTruncateDirection,
+    self, Direction, Options, TextTruncateDirection,
     color::{BackgroundColor, Color, PaletteMap},
 };
 
@@ -58,6 +58,9 @@ impl Picture<'_> {
         options.min_width = self.width_percent_min;
         options.text_truncate_direction = TextTruncateDirection::Right;
         options.deterministic = true;
+        // Roots on top: one deep stack makes the picture taller than the window, and what opens
+        // then must not be empty.
+        options.direction = Direction::Inverted;
         let mut picture = Vec::new();
         let lines = self.lines.iter().map(String::as_str);
         flamegraph::from_lines(&mut options, lines, &mut picture).map_err(SvgError::Draw)?;
