@@ -104,6 +104,9 @@ codes! {
         Deref = 1,
         /// `rsp + cfa_offset + (8 if (pc & 15) >= cfa_add else 0)`: lazy PLT entries.
         Plt = 2,
+        /// `*(base + 8 * index + cfa_offset) + cfa_add`, with two registers: see
+        /// [`pack_registers`].
+        DerefIndexed = 3,
     }
 }
 
@@ -132,6 +135,17 @@ pub mod register {
     pub const COUNT: u8 = 16;
 }
 
+/// The two registers of a [`CfaKind::DerefIndexed`] in one byte: the base in the low four bits, the
+/// index in the high four.
+pub const fn pack_registers(base: u8, index: u8) -> u8 {
+    (index & (register::COUNT - 1)) << 4 | base & (register::COUNT - 1)
+}
+
+/// Base and index out of [`pack_registers`].
+pub const fn unpack_registers(packed: u8) -> (u8, u8) {
+    (packed & (register::COUNT - 1), packed >> 4)
+}
+
 /// How to step from one frame to its caller.
 ///
 /// Registers other than `rsp`, `rbp` and `rbx` are known in the innermost frame only (and in one
@@ -143,7 +157,8 @@ pub mod register {
 pub struct UnwindRule {
     /// Code of a [`CfaKind`].
     pub cfa_kind: u8,
-    /// DWARF number of the register the CFA is computed from.
+    /// DWARF number of the register the CFA is computed from; two of them for
+    /// [`CfaKind::DerefIndexed`].
     pub cfa_register: u8,
     /// Code of a [`SavedKind`].
     pub rbp_kind: u8,
@@ -166,7 +181,7 @@ const _: () = assert!(core::mem::offset_of!(UnwindRule, cfa_offset) == 4);
 
 #[cfg(test)]
 mod tests {
-    use super::{CfaKind, RuleCode, SavedKind, UnwindRow};
+    use super::{CfaKind, RuleCode, SavedKind, UnwindRow, pack_registers, unpack_registers};
 
     #[test]
     fn every_rule_code_survives_the_round_trip() {
@@ -192,6 +207,15 @@ mod tests {
                 assert_eq!(code, kind as u8);
             }
         }
+    }
+
+    #[test]
+    fn every_pair_of_registers_survives_the_round_trip() {
+        for packed in 0..=u8::MAX {
+            let (base, index) = unpack_registers(packed);
+            assert_eq!(packed, pack_registers(base, index));
+        }
+        assert_eq!((7, 9), unpack_registers(0x97));
     }
 
     #[test]

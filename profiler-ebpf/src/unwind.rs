@@ -8,7 +8,7 @@ use profiler_common::{
     mapping::{OBJECT_NONE, TABLE_NONE, encode_bare, encode_mapped},
     notice::NoticeKind,
     sample::{FLAG_FALLBACK, Verdict},
-    unwind_row::{CfaKind, RuleCode, SavedKind, UnwindRule, register},
+    unwind_row::{CfaKind, RuleCode, SavedKind, UnwindRule, register, unpack_registers},
 };
 
 use crate::{
@@ -212,13 +212,20 @@ fn follow_rule(walk: *mut Walk, rule: &UnwindRule) -> Step {
 /// The canonical frame address by a rule.
 #[inline(always)]
 fn cfa_of(walk: *mut Walk, rule: &UnwindRule) -> Result<u64, Verdict> {
-    let base = register_value(walk, rule.cfa_register)?;
+    let (base, _) = unpack_registers(rule.cfa_register);
+    let base = register_value(walk, base)?;
     let address = base.wrapping_add(rule.cfa_offset as i64 as u64);
     if rule.cfa_kind == CfaKind::Register as u8 {
         return Ok(address);
     }
     if rule.cfa_kind == CfaKind::Deref as u8 {
         return Ok(read_user(address)?.wrapping_add(rule.cfa_add as i64 as u64));
+    }
+    if rule.cfa_kind == CfaKind::DerefIndexed as u8 {
+        let (_, index) = unpack_registers(rule.cfa_register);
+        let index = register_value(walk, index)?;
+        let indexed = address.wrapping_add(index.wrapping_mul(8));
+        return Ok(read_user(indexed)?.wrapping_add(rule.cfa_add as i64 as u64));
     }
     // SAFETY: a live map element that the program claimed.
     let pushed = unsafe { (*walk).pc } & 15 >= rule.cfa_add as u64;

@@ -18,7 +18,7 @@ use gimli::{
 };
 use object::{Object as _, ObjectSection as _, ObjectSegment as _, read::elf::ElfFile64};
 use profiler::host::unwind::{TableChunk, UnwindTable, compile, lookup};
-use profiler_common::unwind_row::{CfaKind, RuleCode, SavedKind, UnwindRule};
+use profiler_common::unwind_row::{CfaKind, RuleCode, SavedKind, UnwindRule, unpack_registers};
 
 type Slice<'d> = EndianSlice<'d, LittleEndian>;
 
@@ -344,11 +344,16 @@ impl<'d> Image<'d> {
 
 /// Where a rule finds the frame, on the made-up machine.
 fn cfa_of_rule(rule: &UnwindRule, pc: u64) -> u64 {
-    let base = register(Register(rule.cfa_register.into()), pc);
+    let (base, index) = unpack_registers(rule.cfa_register);
+    let base = register(Register(base.into()), pc);
     let address = base.wrapping_add_signed(rule.cfa_offset.into());
     match CfaKind::try_from(rule.cfa_kind).unwrap() {
         CfaKind::Register => address,
         CfaKind::Deref => memory(address).wrapping_add_signed(rule.cfa_add.into()),
+        CfaKind::DerefIndexed => {
+            let index = register(Register(index.into()), pc).wrapping_mul(8);
+            memory(address.wrapping_add(index)).wrapping_add_signed(rule.cfa_add.into())
+        }
         CfaKind::Plt => address + 8 * u64::from(pc & 15 >= rule.cfa_add.unsigned_abs().into()),
     }
 }

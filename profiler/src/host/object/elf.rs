@@ -1,5 +1,7 @@
 //! One object file, its headers read and checked.
 
+use std::ops::Range;
+
 use object::{
     LittleEndian, ReadRef,
     elf::{
@@ -70,6 +72,12 @@ impl<'d, R: ReadRef<'d>> Object<'d, R> {
         [b".gopclntab".as_slice(), b".note.go.buildid"]
             .iter()
             .any(|name| self.has_section(name))
+    }
+
+    /// Bytes of the file; `None` if a part of them lies outside of it. The caller bounds the size.
+    pub fn bytes(&self, range: Range<u64>) -> Option<&'d [u8]> {
+        let size_bytes = range.end.checked_sub(range.start)?;
+        self.data.read_bytes_at(range.start, size_bytes).ok()
     }
 
     /// The bytes of the section of this name, unpacked; `None` if there is none.

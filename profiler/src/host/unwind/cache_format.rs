@@ -34,7 +34,7 @@ use crate::model::BuildId;
 /// Begins every file.
 pub(super) const MAGIC: [u8; 8] = *b"unwindtb";
 /// What the file was written by: raised when the layout changes or the compiler says other things.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 /// The rules are those of the kernel contract, so its version counts as well.
 const VERSION: u32 = FORMAT_VERSION << 16 | ABI_VERSION;
 const _: () = assert!(ABI_VERSION < 1 << 16);
@@ -138,7 +138,7 @@ fn is_meant(rule: &UnwindRule) -> bool {
     CfaKind::try_from(rule.cfa_kind).is_ok()
         && SavedKind::try_from(rule.rbp_kind).is_ok()
         && SavedKind::try_from(rule.rbx_kind).is_ok()
-        && rule.cfa_register < register::COUNT
+        && (rule.cfa_register < register::COUNT || rule.cfa_kind == CfaKind::DerefIndexed as u8)
 }
 
 /// Reads rows that are sorted and name rules that exist.
@@ -201,7 +201,7 @@ mod tests {
             (27, 0xff),
             (28, 19),
             (32, 8),
-            (96, 3),
+            (96, 4),
             (97, 16),
             (98, 3),
             (114, 40),

@@ -15,6 +15,7 @@ use super::{
     row_writer::RowWriter,
     rule_set::RuleSet,
     table::PackedRow,
+    trampoline,
 };
 use crate::{
     host::object::{LoadSegment, Object, Section, Segments},
@@ -69,13 +70,25 @@ pub fn compile_object<'d, R: ReadRef<'d>>(
     let eh_frame = object
         .section(b".eh_frame")
         .map_err(CompileError::EhFrame)?;
-    Ok(compile_frames(&CallFrames {
+    let mut table = compile_frames(&CallFrames {
         eh_frame,
         sections_unread: u32::from(debug_frame.is_err()),
         debug_frame: debug_frame.unwrap_or_default(),
         segments: object.segments().clone(),
         has_frame_pointers: is_go,
-    }))
+    });
+    let code: Vec<_> = near_code(object.segments())
+        .map(|segment| segment.file_offset.0..segment.file_end().0)
+        .collect();
+    trampoline::mark(table.packed_rows_mut(), &code, |range| object.bytes(range));
+    Ok(table)
+}
+
+/// Executable segments below [`FILE_OFFSET_MAX`].
+fn near_code(segments: &Segments) -> impl Iterator<Item = &LoadSegment> {
+    segments
+        .executable()
+        .filter(|segment| segment.file_end().0 <= FILE_OFFSET_MAX)
 }
 
 /// Compiles sections that were read before, or do not come from a file.
@@ -108,14 +121,8 @@ struct Compiler {
 impl Compiler {
     /// Starts with the places where code may be.
     fn new(frames: &CallFrames<'_>) -> Self {
-        let is_near = |segment: &&LoadSegment| segment.file_end().0 <= FILE_OFFSET_MAX;
         Self {
-            segments: frames
-                .segments
-                .executable()
-                .filter(is_near)
-                .copied()
-                .collect(),
+            segments: near_code(&frames.segments).copied().collect(),
             segment: None,
             rules: RuleSet::new(),
             rows: Vec::new(),

@@ -36,6 +36,7 @@ enum Step {
     Number(i64),
     And,
     Ge,
+    Mul,
     Shl,
     Plus,
 }
@@ -57,6 +58,22 @@ pub(super) fn cfa(bytes: Slice<'_>) -> Cfa {
             Step::Plus,
         ] => Cfa::Deref {
             register,
+            offset,
+            add,
+        },
+        // A frame that keeps the caller's stack pointer behind an array of `index` words.
+        [
+            Step::Register(base, offset),
+            Step::Register(index, 0),
+            Step::Number(8),
+            Step::Mul,
+            Step::Plus,
+            Step::Deref,
+            Step::Number(add),
+            Step::Plus,
+        ] => Cfa::DerefIndexed {
+            base,
+            index,
             offset,
             add,
         },
@@ -107,7 +124,7 @@ fn steps(bytes: Slice<'_>) -> Option<Vec<Step>> {
 /// Understands a single operation.
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "of the 40 operations of DWARF, these seven matter"
+    reason = "of the 40 operations of DWARF, these nine matter"
 )]
 fn step(operation: &Operation<Slice<'_>>) -> Option<Step> {
     const UNTYPED: UnitOffset = UnitOffset(0);
@@ -126,6 +143,7 @@ fn step(operation: &Operation<Slice<'_>>) -> Option<Step> {
         Operation::SignedConstant { value } => Step::Number(value),
         Operation::And => Step::And,
         Operation::Ge => Step::Ge,
+        Operation::Mul => Step::Mul,
         Operation::Shl => Step::Shl,
         Operation::Plus => Step::Plus,
         _ => return None,
@@ -174,6 +192,19 @@ mod tests {
         assert_eq!(deref(6, -40, 0), cfa(&[0x76, 0x58, 6]));
         assert_eq!(deref(7, 8, 8), cfa(&[0x77, 8, 6, 0x23, 8]));
         assert_eq!(deref(7, 8, -8), cfa(&[0x77, 8, 6, 0x09, 0xf8, 0x22]));
+    }
+
+    #[test]
+    fn knows_a_frame_address_behind_an_array() {
+        let expression = |scale| [0x77, 8, 0x79, 0, scale, 0x1e, 0x22, 6, 0x23, 8];
+        let indexed = Cfa::DerefIndexed {
+            base: 7,
+            index: 9,
+            offset: 8,
+            add: 8,
+        };
+        assert_eq!(indexed, cfa(&expression(0x38)));
+        assert_eq!(Cfa::Unknown, cfa(&expression(0x34)));
     }
 
     #[test]

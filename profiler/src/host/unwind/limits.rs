@@ -20,6 +20,15 @@ pub(super) const OPERATIONS_MAX: usize = 9;
 /// Code past this offset in a file gets no rows, so that the page index stays below 1 MiB.
 pub(super) const FILE_OFFSET_MAX: u64 = 1 << 34;
 const _: () = assert!((FILE_OFFSET_MAX / TABLE_PAGE_SIZE_BYTES) * 4 <= 1 << 20);
+/// Bytes that are searched for signal trampolines in one object. The C library of musl has 0.6 MB
+/// of code, and Go puts its runtime first.
+pub(super) const SEARCHED_SIZE_BYTES_MAX: u64 = 4 << 20;
+/// Stretches of code searched in one object, each a read. A debugger of 20,000 functions has 1.
+pub(super) const GAPS_MAX: usize = 1 << 10;
+/// Bytes of the smallest stretch searched: what fills up to the next function is shorter.
+pub(super) const GAP_SIZE_BYTES_MIN: u64 = 16;
+/// Executable segments searched in one object. Linkers write one or two.
+pub(super) const SEGMENTS_SEARCHED_MAX: usize = 8;
 /// Files in the cache: more than the objects one host runs in its life between upgrades.
 /// What is found beyond that is removed.
 pub(super) const CACHE_FILES_MAX: usize = 1 << 16;

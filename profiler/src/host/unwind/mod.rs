@@ -11,6 +11,7 @@
 //! | instructions to a state of four registers | `machine.rs`, `expression.rs`, `row_writer.rs` |
 //! | state to rule, rule to number | `state.rs`, `rule_set.rs` |
 //! | functions to one sorted table | `compile.rs`, `assemble.rs`, `table.rs` |
+//! | signal trampolines that nothing describes | `trampoline.rs` |
 //! | table to words, and the search in them | `encode.rs`, `lookup.rs` |
 //! | tables kept between runs; the one file here that touches the disk | `cache.rs`, `cache_format.rs` |
 // Tests compute what they expect; the code that reads foreign bytes is checked without them.
@@ -35,6 +36,7 @@ mod row_writer;
 mod rule_set;
 mod state;
 mod table;
+mod trampoline;
 
 pub use self::{
     cache::{CacheError, TableCache},

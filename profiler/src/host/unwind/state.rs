@@ -1,6 +1,8 @@
 //! What call frame information says of the four places that a rule speaks of.
 
-use profiler_common::unwind_row::{CfaKind, RuleCode, SavedKind, UnwindRule, register};
+use profiler_common::unwind_row::{
+    CfaKind, RuleCode, SavedKind, UnwindRule, pack_registers, register,
+};
 
 /// Offset from a signal frame's `rsp` to the interrupted `rsp`: past the head of `ucontext_t` (40
 /// bytes) and 15 registers.
@@ -21,6 +23,17 @@ pub(super) enum Cfa {
     Deref {
         /// DWARF number.
         register: u16,
+        /// Bytes.
+        offset: i64,
+        /// Bytes.
+        add: i64,
+    },
+    /// `*(base + 8 * index + offset) + add`
+    DerefIndexed {
+        /// DWARF number.
+        base: u16,
+        /// DWARF number.
+        index: u16,
         /// Bytes.
         offset: i64,
         /// Bytes.
@@ -145,23 +158,43 @@ fn saved(place: Saved) -> Option<(SavedKind, i16)> {
     }
 }
 
-/// Kind, register, offset and second number of a frame address.
+/// Kind, registers, offset and second number of a frame address.
 fn cfa(place: Cfa) -> Option<(CfaKind, u8, i32, i16)> {
-    let (kind, number, offset, add) = match place {
-        Cfa::Register { register, offset } => (CfaKind::Register, register, offset, 0),
+    let (kind, registers, offset, add) = match place {
+        Cfa::Register { register, offset } => (CfaKind::Register, one(register)?, offset, 0),
         Cfa::Deref {
             register,
             offset,
             add,
-        } => (CfaKind::Deref, register, offset, i16::try_from(add).ok()?),
+        } => (
+            CfaKind::Deref,
+            one(register)?,
+            offset,
+            i16::try_from(add).ok()?,
+        ),
+        Cfa::DerefIndexed {
+            base,
+            index,
+            offset,
+            add,
+        } => {
+            let registers = pack_registers(one(base)?, one(index)?);
+            let add = i16::try_from(add).ok()?;
+            (CfaKind::DerefIndexed, registers, offset, add)
+        }
         Cfa::Plt { offset, threshold } => {
-            let number = u16::from(register::RSP);
-            (CfaKind::Plt, number, offset, i16::from(threshold))
+            (CfaKind::Plt, register::RSP, offset, i16::from(threshold))
         }
         Cfa::Unknown => return None,
     };
-    let number = u8::try_from(number).ok()?;
-    (number < register::COUNT).then_some((kind, number, i32::try_from(offset).ok()?, add))
+    Some((kind, registers, i32::try_from(offset).ok()?, add))
+}
+
+/// Number of a register that a rule may name.
+fn one(number: u16) -> Option<u8> {
+    u8::try_from(number)
+        .ok()
+        .filter(|number| *number < register::COUNT)
 }
 
 #[cfg(test)]
@@ -210,6 +243,30 @@ mod tests {
         assert_ne!(UNSUPPORTED, meaning(&with_cfa(15, 0x7fff_ffff), false));
         assert_eq!(UNSUPPORTED, meaning(&with_cfa(7, 0x8000_0000), false));
         assert_eq!(UNSUPPORTED, meaning(&with_cfa(16, 8), false));
+    }
+
+    #[test]
+    fn two_registers_share_a_byte() {
+        let with = |base, index| State {
+            cfa: Cfa::DerefIndexed {
+                base,
+                index,
+                offset: 8,
+                add: 8,
+            },
+            ..ENTRY
+        };
+        let rule = UnwindRule {
+            cfa_kind: CfaKind::DerefIndexed as u8,
+            cfa_register: 0x97,
+            cfa_offset: 8,
+            cfa_add: 8,
+            ra_offset: -8,
+            ..UnwindRule::default()
+        };
+        assert_eq!(Meaning::Rule(rule), meaning(&with(7, 9), false));
+        assert_eq!(UNSUPPORTED, meaning(&with(7, 16), false));
+        assert_eq!(UNSUPPORTED, meaning(&with(16, 9), false));
     }
 
     #[test]

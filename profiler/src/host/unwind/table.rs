@@ -104,6 +104,11 @@ impl UnwindTable {
         self.counts
     }
 
+    /// Rows to be changed; the caller owes the promises above.
+    pub(super) fn packed_rows_mut(&mut self) -> &mut Vec<PackedRow> {
+        &mut self.rows
+    }
+
     /// Rows as they are kept.
     pub(super) fn packed_rows(&self) -> &[PackedRow] {
         &self.rows
