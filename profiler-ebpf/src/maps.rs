@@ -96,7 +96,7 @@ pub(crate) struct Walk {
     pub(crate) pid: u32,
     /// Frames found so far.
     pub(crate) frames: u32,
-    /// 1 while every register is known: in the innermost frame and behind a signal.
+    /// How far registers other than the kept ones can be believed: `unwind::REGISTERS_*`.
     pub(crate) all_registers: u32,
     /// 1 when `pc` is a return address, so the call is the byte before it.
     pub(crate) is_return_address: u32,

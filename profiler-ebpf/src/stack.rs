@@ -6,7 +6,10 @@ use profiler_common::{
     sample::{FLAG_KERNEL_TRUNCATED, Verdict},
 };
 
-use crate::maps::{SCRATCH, Scratch};
+use crate::{
+    maps::{SCRATCH, Scratch},
+    unwind::REGISTERS_ALL,
+};
 
 /// Context class of perf-event programs. Others get their own slot: one class can interrupt another.
 const CLASS_PERF: u32 = 0;
@@ -40,7 +43,7 @@ pub(crate) fn begin(scratch: *mut Scratch, pid: u32) {
         let walk = &raw mut (*scratch).walk;
         (*walk).pid = pid;
         (*walk).frames = 0;
-        (*walk).all_registers = 1;
+        (*walk).all_registers = REGISTERS_ALL;
         (*walk).is_return_address = 0;
         (*walk).flags = 0;
         (*walk).mapping.start = 0;

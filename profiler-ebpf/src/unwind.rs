@@ -24,6 +24,15 @@ const WINDOW_SIZE_BYTES: u32 = 64;
 /// up to `uc_mcontext`. Source: arch/x86/include/uapi/asm/ucontext.h; user-visible.
 const SIGNAL_REGISTERS_OFFSET: u64 = 40;
 
+/// Only the kept registers are known.
+const REGISTERS_KEPT: u32 = 0;
+/// Every register is known: in the innermost frame and behind a signal.
+pub(crate) const REGISTERS_ALL: u32 = 1;
+/// One frame further out. Hand-written code (AES-GCM of OpenSSL) keeps its CFA in a scratch register
+/// across a call of a local function that leaves it alone, so the sample's value is tried, checked
+/// like a frame pointer and marked as a guess.
+const REGISTERS_GUESSED: u32 = 2;
+
 /// Whether to go on to the next frame, or how the walk ended.
 type Step = Result<(), Verdict>;
 
@@ -172,13 +181,35 @@ fn read_user(address: u64) -> Result<u64, Verdict> {
     }
 }
 
+/// Whether the walk carries a register from frame to frame.
+#[inline(always)]
+const fn is_kept(number: u8) -> bool {
+    number == register::RSP || number == register::RBP || number == register::RBX
+}
+
+/// Checks a CFA that came from a register whose value was guessed.
+#[inline(always)]
+fn check_guess(walk: *mut Walk, rule: &UnwindRule, cfa: u64, rsp: u64) -> Step {
+    let (base, _) = unpack_registers(rule.cfa_register);
+    // SAFETY: a live map element that the program claimed.
+    unsafe {
+        if (*walk).all_registers != REGISTERS_GUESSED || is_kept(base) {
+            return Ok(());
+        }
+        (*walk).flags |= u32::from(FLAG_FALLBACK);
+    }
+    if FRAME_STEP_SIZE_BYTES_MAX < cfa - rsp || cfa & 7 != 0 {
+        return Err(Verdict::UnsupportedRule);
+    }
+    Ok(())
+}
+
 /// Value of a register in this frame.
 #[inline(always)]
 fn register_value(walk: *const Walk, number: u8) -> Result<u64, Verdict> {
-    let kept = number == register::RSP || number == register::RBP || number == register::RBX;
     // SAFETY: a live map element; the index is masked to the length of the array.
     unsafe {
-        if !kept && (*walk).all_registers == 0 {
+        if !is_kept(number) && (*walk).all_registers == REGISTERS_KEPT {
             return Err(Verdict::UnsupportedRule);
         }
         let registers = (&raw const (*walk).registers).cast::<u64>();
@@ -194,6 +225,7 @@ fn follow_rule(walk: *mut Walk, rule: &UnwindRule) -> Step {
     if cfa <= rsp {
         return Err(Verdict::NotAscending);
     }
+    check_guess(walk, rule, cfa, rsp)?;
     fill_window(walk, cfa);
     let pc = saved_at_cfa(walk, cfa, rule.ra_offset)?;
     if pc == 0 {
@@ -290,7 +322,7 @@ fn follow_frame_pointer(walk: *mut Walk) -> Step {
         // The ABI has a thread start with a zero frame pointer. In the innermost frame a zero may
         // be just a number.
         // SAFETY: a live map element that the program claimed.
-        let innermost = unsafe { (*walk).all_registers } != 0;
+        let innermost = unsafe { (*walk).all_registers } == REGISTERS_ALL;
         return Err(if innermost {
             Verdict::NoUnwindInfo
         } else {
@@ -317,7 +349,11 @@ fn enter_caller(walk: *mut Walk, pc: u64, rsp: u64, rbp: u64) {
         (*walk).pc = pc;
         (*walk).registers[register::RSP as usize] = rsp;
         (*walk).registers[register::RBP as usize] = rbp;
-        (*walk).all_registers = 0;
+        (*walk).all_registers = if (*walk).all_registers == REGISTERS_ALL {
+            REGISTERS_GUESSED
+        } else {
+            REGISTERS_KEPT
+        };
         (*walk).is_return_address = 1;
     }
 }
@@ -342,7 +378,7 @@ fn leave_signal(walk: *mut Walk) -> Step {
             index += 1;
         }
         (*walk).pc = (*saved)[16];
-        (*walk).all_registers = 1;
+        (*walk).all_registers = REGISTERS_ALL;
         (*walk).is_return_address = 0;
     }
     Ok(())

@@ -90,25 +90,18 @@ fn digests_and_powers_of_openssl() {
     }
 }
 
-/// Known: OpenSSL's AES-GCM keeps the caller's stack pointer in rax while it calls an inner function, and
-/// the probe knows rax in the innermost frame only. What is cut for that says so, and nothing else is cut.
+/// OpenSSL's AES-GCM keeps the caller's stack pointer in rax while it calls an inner function, which
+/// no ABI allows; the sample's own value of rax, checked, leads on.
 #[test]
-fn cipher_with_its_frame_in_a_scratch_register_says_why_it_is_cut() {
+fn cipher_with_its_frame_in_a_scratch_register_is_whole() {
     let _turn = require_root!();
     let outcome = run(&record("digest", 2).argument("cipher"));
     let stacks = stacks_in("digest", &outcome);
-    let truncated = &outcome.profile.quality.truncated;
-    let unsupported = truncated.get(&Truncation::UnsupportedRule).copied();
-    let cut = stacks.select(FoldedStack::is_truncated);
-    let for_another_reason = cut
-        .total()
-        .saturating_sub(unsupported.unwrap_or(0) + stacks.at_start);
-    assert!(for_another_reason * 100 <= stacks.total(), "{truncated:?}");
-    assert!(
-        stacks.share_holding(&["main", "cipher"]) > 0.0,
-        "{}",
-        stacks.heaviest(10)
-    );
+    let cut = stacks.select(FoldedStack::is_truncated).total();
+    let cut_later = cut.saturating_sub(stacks.at_start);
+    assert!(cut_later * 100 <= stacks.total(), "{}", stacks.heaviest(10));
+    let guessed = outcome.profile.quality.fallback;
+    assert!(0 < guessed, "such frames are marked as guesses");
 }
 
 #[test]
