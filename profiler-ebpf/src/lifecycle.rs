@@ -1,6 +1,7 @@
 //! Processes that start and change.
 
-use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::{helpers::bpf_get_current_pid_tgid, programs::RawTracePointContext};
+use aya_log_ebpf::debug;
 use profiler_common::{
     counter::Counter, mapping::root_key, notice::NoticeKind, probe_config::FILTER_PID,
 };
@@ -47,8 +48,10 @@ fn inherit_target(parent: u32, child: u32) {
 /// Forgets the mappings of the program that is gone. The daemon may have written the new ones
 /// already, from the mapping records that precede this tracepoint: the notice has it write again.
 #[inline(always)]
-pub(crate) fn exec() {
+pub(crate) fn exec(ctx: &RawTracePointContext) {
     let pid = (bpf_get_current_pid_tgid() >> 32) as u32;
     _ = MAPPINGS.remove(root_key(pid));
     emit::notice(NoticeKind::Exec, pid, 0);
+    // Off unless the daemon asks for it (-vv): the verifier then removes it.
+    debug!(ctx, "process {} runs another program", pid);
 }

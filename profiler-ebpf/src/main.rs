@@ -40,8 +40,8 @@ fn process_fork(ctx: RawTracePointContext) -> i32 {
 
 /// A process that runs another program must not be walked with the old mappings.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
-fn process_exec(_ctx: RawTracePointContext) -> i32 {
-    lifecycle::exec();
+fn process_exec(ctx: RawTracePointContext) -> i32 {
+    lifecycle::exec(&ctx);
     0
 }
 

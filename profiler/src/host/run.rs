@@ -186,10 +186,6 @@ pub fn record(
 
 impl Host {
     /// Loads the probe and prepares every process that runs.
-    #[expect(
-        clippy::large_stack_frames,
-        reason = "the loader's own values, once at start"
-    )]
     fn start(options: &RecordOptions, command: Option<Pid>) -> anyhow::Result<Self> {
         raise_file_limit();
         let mut filter = options.filter.clone();
@@ -265,6 +261,7 @@ impl Host {
                 Err(_malformed) => self.window.lose(Loss::Undecodable),
             }
         }
+        (self.probe.flush_log)();
         self.processes.forget_ended(now);
     }
 

@@ -62,6 +62,6 @@ fn program_in_the_kernel_has_its_source_line() {
     let location = locations.last().unwrap();
     assert!(location.function.ends_with(" [bpf]"), "{location:?}");
     let file = location.file.as_deref().unwrap_or_default();
-    assert!(file.ends_with(".rs"), "{location:?}");
+    assert!(file.contains(".rs"), "{location:?}");
     assert!(location.line.is_some_and(|line| 0 < line), "{location:?}");
 }

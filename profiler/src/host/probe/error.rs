@@ -10,6 +10,9 @@ pub enum ProbeError {
         "load the BPF object: needs root, or CAP_BPF and CAP_PERFMON; run `profiler doctor` to see what this kernel allows"
     )]
     Load(#[source] aya::EbpfError),
+    /// The probe's log could not be opened.
+    #[error("open the probe's log")]
+    Log(#[source] aya_log::Error),
     /// One program was refused.
     #[error("load the BPF program {program}")]
     LoadProgram {

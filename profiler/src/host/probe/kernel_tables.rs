@@ -16,6 +16,9 @@ const INNER_MAP: u32 = 0x1000;
 /// One element of a table, as the kernel keeps it.
 type Chunk = [u32; TABLE_CHUNK_WORDS as usize];
 
+/// The library's handle on the slots.
+type Slots = ArrayOfMaps<MapData, Array<MapData, Chunk>>;
+
 /// A table in the kernel's memory that the probe does not know yet.
 pub struct PreparedTable {
     array: Array<MapData, Chunk>,
@@ -86,7 +89,7 @@ impl KernelTables {
 
     /// A handle of the calling thread's own: the library's call wants the map for itself while it
     /// waits.
-    fn own_handle(&self) -> Result<ArrayOfMaps<MapData, Array<MapData, Chunk>>, ProbeError> {
+    fn own_handle(&self) -> Result<Slots, ProbeError> {
         let slots = self
             .slots
             .try_clone()

@@ -7,6 +7,7 @@ use aya::{
     maps::{HashMap, Map, MapData, PerCpuArray, RingBuf},
     programs::{PerfEvent, Program, ProgramError, RawTracePoint},
 };
+use aya_log::EbpfLogger;
 use profiler_common::{
     ABI_VERSION,
     counter::Counter,
@@ -84,6 +85,8 @@ pub struct Probe {
     pub notices: RingBuf<MapData>,
     targets: HashMap<MapData, u32, u32>,
     counts: PerCpuArray<MapData, u64>,
+    /// Hands what the probe logged to this program's own log.
+    pub flush_log: Box<dyn FnMut()>,
     /// Keeps the measurement of run time on.
     _run_time: Option<OwnedFd>,
 }
@@ -102,20 +105,19 @@ pub(super) const LIFECYCLE: [(&str, &str); 2] = [
 ///
 /// # Errors
 /// What the kernel refused, with the way out.
-#[expect(
-    clippy::large_stack_frames,
-    reason = "the loader's own values, once at start"
-)]
 pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
     let config = probe_config(options);
     let nodes = nodes_wanted();
+    let log_level = log_level();
     let mut object = EbpfLoader::new()
+        .override_global(aya_log::LEVEL, &log_level, true)
         .override_global("CONFIG", &Abi(config), true)
         .map_max_entries("SAMPLES", ring_size_bytes(options))
         .map_max_entries("MAPPINGS", nodes)
         .map_max_entries("TARGETS", nodes)
         .load(OBJECT)
         .map_err(ProbeError::Load)?;
+    let mut logger = EbpfLogger::init(&mut object).map_err(ProbeError::Log)?;
     for (name, _tracepoint) in LIFECYCLE {
         let program: &mut RawTracePoint = program_mut(&mut object, name)?;
         program.load().map_err(|source| ProbeError::LoadProgram {
@@ -135,6 +137,7 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         notices: typed_map(&mut object, "NOTICES")?,
         targets: typed_map(&mut object, "TARGETS")?,
         counts: typed_map(&mut object, "COUNTS")?,
+        flush_log: Box::new(move || logger.flush()),
         _run_time: sys::enable_run_time_stats().ok(),
         object,
     };
@@ -142,6 +145,15 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         probe.add_target(*pid)?;
     }
     Ok(probe)
+}
+
+/// How much the probe logs: what it does at exec, to those who debug it; else nothing.
+fn log_level() -> u8 {
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        aya_log::Level::Debug as u8
+    } else {
+        0
+    }
 }
 
 /// Loads the sampler asked for, or the best one.

@@ -15,11 +15,14 @@ use blazesym::{
 
 use crate::model::Avma;
 
+/// A file, and a line in it.
+pub(super) type SourceLine = (String, u32);
+
 /// File and line at addresses in BPF programs; `None` where the kernel has none.
 ///
 /// One answer for each address, in the same order. Costs a reading of `/proc/kallsyms`, so give
 /// only addresses that are known to be in BPF programs.
-pub(super) fn locate(addresses: &[Avma]) -> Vec<Option<(String, u32)>> {
+pub(super) fn locate(addresses: &[Avma]) -> Vec<Option<SourceLine>> {
     // The library reads what other people loaded into the kernel; what it cannot bear must not end
     // the daemon.
     catch_unwind(AssertUnwindSafe(|| try_locate(addresses)))
@@ -29,7 +32,7 @@ pub(super) fn locate(addresses: &[Avma]) -> Vec<Option<(String, u32)>> {
 }
 
 /// Asks the library; `None` when it cannot read the kernel at all.
-fn try_locate(addresses: &[Avma]) -> Option<Vec<Option<(String, u32)>>> {
+fn try_locate(addresses: &[Avma]) -> Option<Vec<Option<SourceLine>>> {
     let kernel = Kernel {
         vmlinux: MaybeDefault::None,
         ..Kernel::default()
