@@ -9,7 +9,7 @@ pub(super) const MEMORY_SIZE_BYTES_MAX: u64 = 96 << 20;
 
 /// Time that naming one object may take by default. 5,000 addresses all over a 184 MiB debug
 /// binary take 0.9 s (`docs/design/0002-naming-memory.md`); a window asks for far fewer.
-pub(super) const DEADLINE_PER_OBJECT: Duration = Duration::from_secs(2);
+pub(super) const DEADLINE_PER_OBJECT: Duration = Duration::from_millis(800);
 
 /// Work steps between two looks at the clock: a step is tens of nanoseconds, a look about as much.
 pub(super) const STEPS_PER_CLOCK_LOOK: u32 = 512;
