@@ -286,7 +286,6 @@ impl Host {
             Event::Mapped(mapping) => self.processes.mapped(&mapping, changes),
             Event::Exited { pid, tid } => self.processes.exited(pid, tid, now, changes),
             Event::Unknown { pid } => self.processes.repair(pid, now, changes),
-            Event::Sampled(sample) => self.window.add(&locate(&self.processes, sample)),
             Event::ProcessRecordsLost { count } => {
                 tracing::warn!(count, "process records lost; reading all processes again");
                 for pid in processes_by_cpu_time() {
@@ -339,7 +338,7 @@ impl Host {
         tracing::debug!(
             mappings,
             tables,
-            undecodable = self.undecodable,
+            undecodable = self.undecodable + self.events.undecodable(),
             "refused or undecodable"
         );
     }

@@ -42,8 +42,6 @@ pub enum Event {
         /// Which process.
         pid: Pid,
     },
-    /// One look at one thread.
-    Sampled(StackSample),
     /// Records about processes were lost: what is known of them may be stale.
     ProcessRecordsLost {
         /// How many.
