@@ -29,6 +29,11 @@ const _: () = assert!(
     "the steps must reach every element of a page"
 );
 
+/// Code addresses whose rule a CPU remembers: 16 KiB, which stays inside the second-level cache and
+/// holds every caller of a few hundred distinct stacks. A power of two.
+pub const RULES_REMEMBERED: u32 = 1_024;
+const _: () = assert!(RULES_REMEMBERED.is_power_of_two());
+
 /// Mappings in one node: covers nearly every process with a single look-up.
 pub const MAPPINGS_PER_NODE: u32 = 32;
 /// Halvings that find a mapping in a node.

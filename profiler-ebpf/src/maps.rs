@@ -7,8 +7,8 @@ use aya_ebpf::{
 use profiler_common::{
     counter::COUNTERS,
     limits::{
-        NODES_MAX, NOTICE_RING_SIZE_BYTES, RECORD_FRAMES_MAX, RULES_MAX, TABLE_CHUNK_WORDS,
-        TABLES_MAX, TARGETS_MAX,
+        NODES_MAX, NOTICE_RING_SIZE_BYTES, RECORD_FRAMES_MAX, RULES_MAX, RULES_REMEMBERED,
+        TABLE_CHUNK_WORDS, TABLES_MAX, TARGETS_MAX,
     },
     mapping::{MappingEntry, MappingNode},
     probe_config::ProbeConfig,
@@ -80,6 +80,9 @@ pub(crate) static TARGETS: HashMap<u32, u32, { TARGETS_MAX as usize }> = HashMap
 #[btf_map]
 pub(crate) static COUNTS: PerCpuArray<u64, { COUNTERS as usize }> = PerCpuArray::new();
 
+/// Words of stack that a walk reads at one go. Reading more costs little, reading again does.
+pub(crate) const WINDOW_WORDS: u32 = 64;
+
 /// Registers and cursor of a walk. Lives in a map: what the verifier does not track cannot multiply
 /// its states.
 #[repr(C)]
@@ -90,8 +93,11 @@ pub(crate) struct Walk {
     pub(crate) pc: u64,
     /// The mapping that held the last frame: the next one is mostly there too.
     pub(crate) mapping: MappingEntry,
-    /// The eight words below the CFA, where saved registers mostly are.
-    pub(crate) window: [u64; 8],
+    /// Words of the stack from `window_start` on: saved registers of this frame and mostly of the
+    /// next few.
+    pub(crate) window: [u64; WINDOW_WORDS as usize],
+    /// Address of the first word of `window`; zero when there is none.
+    pub(crate) window_start: u64,
     /// Process.
     pub(crate) pid: u32,
     /// Frames found so far.
@@ -106,10 +112,17 @@ pub(crate) struct Walk {
     pub(crate) flags: u32,
     /// Always zero; the verifier takes it for any number, which keeps its searches linear.
     pub(crate) zero: u32,
-    /// 1 when `window` was read.
-    pub(crate) has_window: u32,
     /// Registers out of a signal frame, in its order; the program counter is the last.
     pub(crate) signal_registers: [u64; 17],
+}
+
+/// The rule of one code address, remembered: return addresses come again and again.
+#[repr(C)]
+pub(crate) struct KnownRule {
+    /// Encoded frame. Objects are never numbered twice, so it means the same code for ever.
+    pub(crate) frame: u64,
+    /// `RuleCode` of it.
+    pub(crate) code: u64,
 }
 
 /// A record while it is made.
@@ -133,6 +146,8 @@ pub(crate) struct Scratch {
     pub(crate) user_regs: [u64; 21],
     /// The record.
     pub(crate) record: Record,
+    /// By a hash of the frame. One context class has it to itself, so no entry is ever torn.
+    pub(crate) known_rules: [KnownRule; RULES_REMEMBERED as usize],
 }
 
 /// Working memory, one slot for each CPU and context class: one class can interrupt another.

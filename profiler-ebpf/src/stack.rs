@@ -48,6 +48,7 @@ pub(crate) fn begin(scratch: *mut Scratch, pid: u32) {
         (*walk).flags = 0;
         (*walk).mapping.start = 0;
         (*walk).mapping.end = 0;
+        (*walk).window_start = 0;
     }
     // What a walk that never decides has run into.
     end(scratch, Verdict::Depth);

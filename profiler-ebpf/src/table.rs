@@ -9,13 +9,13 @@ use core::hint::black_box;
 use profiler_common::{
     limits::{
         CHUNK_SEARCH_STEPS, MAPPINGS_PER_NODE, NODE_SEARCH_STEPS, PAGE_SEARCH_STEPS,
-        TABLE_CHUNK_WORDS,
+        RULES_REMEMBERED, TABLE_CHUNK_WORDS,
     },
     mapping::{MappingEntry, MappingNode, NodeKind, child_key, root_key},
     unwind_row::{RuleCode, UnwindRow},
 };
 
-use crate::maps::{MAPPINGS, TABLES, Table, TableChunk, Walk};
+use crate::maps::{KnownRule, MAPPINGS, Scratch, TABLES, Table, TableChunk, Walk};
 
 /// Why no mapping was found.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -82,14 +82,43 @@ const fn masked(index: u32, length: u32) -> usize {
     (index & (length - 1)) as usize
 }
 
-/// What the table in `slot` says of the code at `file_offset`; `None` while it is not loaded.
+/// Code of the rule of `frame`, from memory or, once, from `find`.
 #[inline(always)]
-pub(crate) fn find_rule(slot: u32, file_offset: u64) -> Option<RuleCode> {
+pub(crate) fn find_known_rule(
+    scratch: *mut Scratch,
+    frame: u64,
+    find: impl FnOnce() -> Option<u16>,
+) -> Option<u16> {
+    /// 2^64 divided by the golden ratio: spreads neighbours over the whole range.
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let slot = frame.wrapping_mul(SPREAD) >> (64 - RULES_REMEMBERED.ilog2());
+    // SAFETY: a live map element that the program claimed; the index has as many bits as the array.
+    let known = unsafe {
+        (&raw mut (*scratch).known_rules)
+            .cast::<KnownRule>()
+            .add(slot as usize)
+    };
+    // SAFETY: as above.
+    unsafe {
+        if (*known).frame == frame {
+            return Some((*known).code as u16);
+        }
+        let code = find()?;
+        (*known).frame = frame;
+        (*known).code = u64::from(code);
+        Some(code)
+    }
+}
+
+/// What the table in `slot` says of the code at `file_offset`, as the code of a rule; `None` while
+/// it is not loaded.
+#[inline(always)]
+pub(crate) fn find_rule(slot: u32, file_offset: u64) -> Option<u16> {
     let table = TABLES.get(slot)?;
     let page = (file_offset >> 16) as u32;
     let head = table.get_ptr(0)?;
     if word_of(head, 0) <= page {
-        return Some(RuleCode::NoInfo);
+        return Some(RuleCode::NoInfo.to_u16());
     }
     // The first element covers 64 MB of a file, so a second look-up is rare.
     let (first, end) = if page < TABLE_CHUNK_WORDS - 2 {
@@ -100,10 +129,9 @@ pub(crate) fn find_rule(slot: u32, file_offset: u64) -> Option<RuleCode> {
         (read_word(table, page + 1)?, read_word(table, page + 2)?)
     };
     if end <= first {
-        return Some(RuleCode::NoInfo);
+        return Some(RuleCode::NoInfo.to_u16());
     }
-    let code = search_page(table, first, end - 1, file_offset as u16)?;
-    Some(RuleCode::from_u16(code))
+    search_page(table, first, end - 1, file_offset as u16)
 }
 
 /// One word of a table.

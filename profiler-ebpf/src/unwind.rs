@@ -5,7 +5,7 @@ use core::{ffi::c_void, hint::black_box};
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user};
 use profiler_common::{
     limits::{FRAME_POINTER_FRAMES_MAX, FRAME_STEP_SIZE_BYTES_MAX, USER_FRAMES_MAX},
-    mapping::{OBJECT_NONE, TABLE_NONE, encode_bare, encode_mapped},
+    mapping::{MappingEntry, OBJECT_NONE, TABLE_NONE, encode_bare, encode_mapped},
     notice::NoticeKind,
     sample::{FLAG_FALLBACK, Verdict},
     unwind_row::{CfaKind, RuleCode, SavedKind, UnwindRule, register, unpack_registers},
@@ -13,13 +13,15 @@ use profiler_common::{
 
 use crate::{
     emit,
-    maps::{RULES, Scratch, Walk, config},
+    maps::{RULES, Scratch, WINDOW_WORDS, Walk, config},
     stack,
     table::{self, NoMapping},
 };
 
-/// Bytes of the window below the CFA.
-const WINDOW_SIZE_BYTES: u32 = 64;
+/// Bytes of the window.
+const WINDOW_SIZE_BYTES: u32 = WINDOW_WORDS * 8;
+/// Where a window begins, in bytes below the CFA: room for the callee-saved registers.
+const WINDOW_BELOW_CFA_BYTES: u64 = 64;
 /// Bytes from the stack pointer in a signal trampoline to the saved general registers: `ucontext`
 /// up to `uc_mcontext`. Source: arch/x86/include/uapi/asm/ucontext.h; user-visible.
 const SIGNAL_REGISTERS_OFFSET: u64 = 40;
@@ -89,13 +91,9 @@ fn step(scratch: *mut Scratch) -> Step {
         return Err(report(walk, missing, address));
     }
     let mapping = unsafe { (*walk).mapping };
-    if mapping.object == OBJECT_NONE {
-        push(scratch, frames, encode_bare(address));
-    } else {
-        let file_offset = address - mapping.start + mapping.file_offset;
-        push(scratch, frames, encode_mapped(mapping.object, file_offset));
-    }
-    match rule_code(&mapping, address)? {
+    let frame = encode(&mapping, address);
+    push(scratch, frames, frame);
+    match rule_code(scratch, &mapping, address, frame)? {
         RuleCode::Rule(index) => {
             let rule = RULES.get(u32::from(index)).ok_or(Verdict::TableNotReady)?;
             follow_rule(walk, rule)
@@ -109,6 +107,21 @@ fn step(scratch: *mut Scratch) -> Step {
         RuleCode::SignalFrame => leave_signal(walk),
         RuleCode::Unsupported => Err(Verdict::UnsupportedRule),
     }
+}
+
+/// The frame at `address` as the record carries it.
+#[inline(always)]
+fn encode(mapping: &MappingEntry, address: u64) -> u64 {
+    if mapping.object == OBJECT_NONE {
+        return encode_bare(address);
+    }
+    encode_mapped(mapping.object, file_offset(mapping, address))
+}
+
+/// Where in its file the code at `address` lies.
+#[inline(always)]
+const fn file_offset(mapping: &MappingEntry, address: u64) -> u64 {
+    address - mapping.start + mapping.file_offset
 }
 
 /// Puts a frame into the record.
@@ -154,8 +167,10 @@ fn report(walk: *mut Walk, missing: NoMapping, address: u64) -> Verdict {
 /// How to leave the frame at `address`.
 #[inline(always)]
 fn rule_code(
-    mapping: &profiler_common::mapping::MappingEntry,
+    scratch: *mut Scratch,
+    mapping: &MappingEntry,
     address: u64,
+    frame: u64,
 ) -> Result<RuleCode, Verdict> {
     if config!(frame_pointers_only) != 0 {
         return Ok(RuleCode::FramePointer);
@@ -163,8 +178,10 @@ fn rule_code(
     if mapping.table == TABLE_NONE {
         return Ok(RuleCode::NoInfo);
     }
-    let file_offset = address - mapping.start + mapping.file_offset;
-    table::find_rule(mapping.table, file_offset).ok_or(Verdict::TableNotReady)
+    let code = table::find_known_rule(scratch, frame, || {
+        table::find_rule(mapping.table, file_offset(mapping, address))
+    });
+    code.map(RuleCode::from_u16).ok_or(Verdict::TableNotReady)
 }
 
 /// One 8-byte word of user memory.
@@ -226,7 +243,7 @@ fn follow_rule(walk: *mut Walk, rule: &UnwindRule) -> Step {
         return Err(Verdict::NotAscending);
     }
     check_guess(walk, rule, cfa, rsp)?;
-    fill_window(walk, cfa);
+    fill_window(walk, cfa, rule.ra_offset);
     let pc = saved_at_cfa(walk, cfa, rule.ra_offset)?;
     if pc == 0 {
         return Err(Verdict::Complete);
@@ -264,33 +281,46 @@ fn cfa_of(walk: *mut Walk, rule: &UnwindRule) -> Result<u64, Verdict> {
     Ok(if pushed { address + 8 } else { address })
 }
 
-/// Reads the words below the CFA at one go; a word that could not be read is read alone later.
+/// Makes the window hold the return address; a word that could not be read is read alone later.
 #[inline(always)]
-fn fill_window(walk: *mut Walk, cfa: u64) {
+fn fill_window(walk: *mut Walk, cfa: u64, ra_offset: i16) {
+    if window_index(walk, cfa.wrapping_add(ra_offset as i64 as u64)).is_some() {
+        return;
+    }
+    let start = cfa - WINDOW_BELOW_CFA_BYTES;
     // SAFETY: the destination is as long as the size; the helper checks the source.
     unsafe {
         let status = bpf_probe_read_user(
             (&raw mut (*walk).window).cast(),
             WINDOW_SIZE_BYTES,
-            (cfa - u64::from(WINDOW_SIZE_BYTES)) as *const c_void,
+            start as *const c_void,
         );
-        (*walk).has_window = u32::from(status == 0);
+        (*walk).window_start = if status == 0 { start } else { 0 };
     }
+}
+
+/// Where in the window the word at `address` is.
+#[inline(always)]
+fn window_index(walk: *const Walk, address: u64) -> Option<usize> {
+    // SAFETY: a live map element that the program claimed.
+    let from_start = address.wrapping_sub(unsafe { (*walk).window_start });
+    let holds = from_start & 7 == 0 && from_start < u64::from(WINDOW_SIZE_BYTES);
+    holds.then_some(from_start as usize >> 3)
 }
 
 /// The word at `cfa + offset`, from the window where it lies there.
 #[inline(always)]
 fn saved_at_cfa(walk: *const Walk, cfa: u64, offset: i16) -> Result<u64, Verdict> {
-    let from_start = i64::from(offset) + i64::from(WINDOW_SIZE_BYTES);
+    let address = cfa.wrapping_add(offset as i64 as u64);
+    let Some(index) = window_index(walk, address) else {
+        return read_user(address);
+    };
     // SAFETY: a live map element; the index is masked to the length of the window.
     unsafe {
-        if (*walk).has_window != 0 && from_start as u64 & 7 == 0 && (from_start as u64) < 64 {
-            let window = (&raw const (*walk).window).cast::<u64>();
-            // The compiler knows that the mask changes nothing; the verifier does not.
-            return Ok(*window.add(black_box(from_start as usize >> 3) & 7));
-        }
+        let window = (&raw const (*walk).window).cast::<u64>();
+        // The compiler knows that the mask changes nothing; the verifier does not.
+        Ok(*window.add(black_box(index) & (WINDOW_WORDS as usize - 1)))
     }
-    read_user(cfa.wrapping_add(offset as i64 as u64))
 }
 
 /// The caller's value of a callee-saved register.
