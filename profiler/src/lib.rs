@@ -7,4 +7,5 @@ pub mod clock;
 pub mod host;
 pub mod model;
 pub mod render;
+pub mod service;
 pub mod wire;

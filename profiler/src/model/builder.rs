@@ -67,6 +67,7 @@ impl ProfileBuilder {
             Entry::Vacant(vacant) => {
                 self.profile.frames.push(Frame {
                     id: hash.id(),
+                    hash_high: hash.high(),
                     kind,
                     object,
                     address,
@@ -84,8 +85,12 @@ impl ProfileBuilder {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(vacant) => {
                 let frames = vacant.key().clone();
-                let id = stack_hash(&self.profile, &frames).id();
-                self.profile.stacks.push(Stack { id, frames });
+                let hash = stack_hash(&self.profile, &frames);
+                self.profile.stacks.push(Stack {
+                    id: hash.id(),
+                    hash_high: hash.high(),
+                    frames,
+                });
                 *vacant.insert(next)
             }
         }

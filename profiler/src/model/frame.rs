@@ -23,6 +23,9 @@ pub enum FrameKind {
 pub struct Frame {
     /// Content address over the unsymbolized identity; the same on every host.
     pub id: FrameId,
+    /// High half of the frame's 128-bit hash: settles collisions of ids. Zero when unknown.
+    #[serde(default)]
+    pub hash_high: u64,
     /// Where the code came from.
     pub kind: FrameKind,
     /// The file that holds the code; absent for code without one.

@@ -53,12 +53,32 @@ impl FrameHash {
     pub fn id(self) -> FrameId {
         FrameId(low_64(self.0))
     }
+
+    /// The half that is not the id.
+    pub fn high(self) -> u64 {
+        low_64(self.0 >> 64)
+    }
+
+    /// Puts the halves together again.
+    pub fn from_halves(id: FrameId, high: u64) -> Self {
+        Self(u128::from(high) << 64 | u128::from(id.0))
+    }
 }
 
 impl StackHash {
     /// The 64-bit id that travels.
     pub fn id(self) -> StackId {
         StackId(low_64(self.0))
+    }
+
+    /// The half that is not the id.
+    pub fn high(self) -> u64 {
+        low_64(self.0 >> 64)
+    }
+
+    /// Puts the halves together again.
+    pub fn from_halves(id: StackId, high: u64) -> Self {
+        Self(u128::from(high) << 64 | u128::from(id.0))
     }
 }
 

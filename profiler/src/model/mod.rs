@@ -13,27 +13,39 @@
 //! | [`ObjectFile`], [`BuildId`] | a file on disk that holds code, its identity |
 //! | [`Location`], [`Naming`] | function, file and line; or the [`Reason`] why there is none |
 //! | [`Profile`], [`ValueType`] | counted stacks of one window, what is counted and its unit |
+//! | [`Labels`], [`SeriesId`] | what describes a thread, and the content address of that |
+//! | [`Batch`], [`HostWindow`] | what a daemon delivers at once, one signal of one host over one window |
+//! | [`Selection`] | which data a question is about |
 //! | [`Quality`] | how good the data is: taken, lost, complete, truncated, unnamed |
 
 mod address;
+mod batch;
 mod builder;
 mod event;
 mod frame;
 mod id;
+mod labels;
 mod object_file;
 mod profile;
 mod quality;
+mod selection;
 
 pub use self::{
     address::{Avma, FileOffset, Svma},
+    batch::{
+        Batch, Definitions, FrameDefinition, HostWindow, SenderId, SeriesSamples, StackDefinition,
+        WeightedStack,
+    },
     builder::ProfileBuilder,
     event::{Event, Inode, MappedFile, NewMapping, ObjectId, StackEnd, StackSample, UserFrame},
     frame::{Frame, FrameKind, Location, Naming, Reason},
     id::{FrameHash, FrameId, Pid, StackHash, StackId, Tid},
+    labels::{Labels, ProfileType, SeriesId, label},
     object_file::{BuildId, BuildIdError, ObjectFile},
     profile::{
         FrameIndex, ObjectIndex, Profile, ProfileError, Sample, Signal, Stack, StackIndex, Task,
         TaskIndex, ValueType, Window,
     },
     quality::{Loss, Quality, Truncation},
+    selection::{MatchKind, Matcher, Selection, TimeRange},
 };

@@ -79,6 +79,9 @@ pub struct Task {
 pub struct Stack {
     /// Content address; the same stack has the same id on every host.
     pub id: StackId,
+    /// High half of the stack's 128-bit hash: settles collisions of ids. Zero when unknown.
+    #[serde(default)]
+    pub hash_high: u64,
     /// Innermost first.
     pub frames: Vec<FrameIndex>,
 }

@@ -25,6 +25,15 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &["model"]),
     ("ship", &["model", "clock", "telemetry", "config", "wire"]),
     ("render", &["model", "wire"]),
+    ("store", &["model", "clock", "telemetry", "config"]),
+    (
+        "ingest",
+        &["model", "clock", "telemetry", "config", "wire", "store"],
+    ),
+    (
+        "query",
+        &["model", "clock", "telemetry", "wire", "store", "render"],
+    ),
     (
         "host/run",
         &[
@@ -44,6 +53,20 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "service/run",
+        &[
+            "model",
+            "clock",
+            "telemetry",
+            "config",
+            "wire",
+            "render",
+            "store",
+            "ingest",
+            "query",
+        ],
+    ),
+    (
         "cli",
         &[
             "model",
@@ -53,12 +76,13 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
             "wire",
             "render",
             "host/run",
+            "service/run",
         ],
     ),
 ];
 
 /// Folders of `profiler/src` that hold stages instead of being one.
-pub(super) const ROOMS: &[&str] = &["host"];
+pub(super) const ROOMS: &[&str] = &["host", "service"];
 
 /// Stages that may name the kernel ABI, `profiler_common`, and the root that connects them.
 pub(super) const KERNEL_ABI_USERS: &[&str] = &["probe", "ring", "unwind", "host/run"];

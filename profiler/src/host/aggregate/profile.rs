@@ -138,8 +138,10 @@ impl Dictionary {
         let frames: Vec<(FrameIndex, FrameHash)> = (places.iter())
             .map(|place| self.add_frame(place, names, kernel_release))
             .collect();
+        let hash = hash_stack(frames.iter().map(|(_index, hash)| *hash));
         Stack {
-            id: hash_stack(frames.iter().map(|(_index, hash)| *hash)).id(),
+            id: hash.id(),
+            hash_high: hash.high(),
             frames: frames.iter().map(|(index, _hash)| *index).collect(),
         }
     }
@@ -181,6 +183,7 @@ impl Dictionary {
         let naming = named.naming.clone();
         self.frames.push(Frame {
             id: hash.id(),
+            hash_high: hash.high(),
             kind,
             object,
             address,
