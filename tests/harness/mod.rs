@@ -5,6 +5,7 @@
 
 mod chance;
 mod collapsed;
+pub mod fleet;
 mod outcome;
 mod patience;
 mod recipe;
