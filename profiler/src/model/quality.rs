@@ -56,6 +56,8 @@ pub enum Loss {
     Undecodable,
     /// A table of the daemon was full.
     TableFull,
+    /// Names were looked up more slowly than windows were counted.
+    NamingBehind,
 }
 
 /// How good the data of one profile is.
@@ -86,6 +88,16 @@ pub struct Quality {
     pub rate_effective_hz: f64,
     /// Share of the window in which sampling was on, 0 to 1.
     pub duty_cycle: f64,
+    /// Windows before this one that were sampled and never arrive: dropped from a full queue or
+    /// spool, or lost with a daemon that died.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub windows_lost: u64,
+}
+
+/// Whether a count is not worth a word in the output.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Quality {
