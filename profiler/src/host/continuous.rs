@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
@@ -17,6 +17,7 @@ use anyhow::{Context as _, bail};
 
 use super::{
     aggregate::{ProfileFacts, Window, build_profile},
+    labels::{LabelRules, Labeler},
     naming::Namer,
     probe::{self, Filter, Sampling, Unwinding},
     process::ObjectsById,
@@ -50,6 +51,34 @@ pub struct WatchOptions {
     pub inlines: bool,
 }
 
+/// Rules of the labels, which someone else may replace while sampling goes on.
+#[derive(Clone, Debug, Default)]
+pub struct SharedLabelRules(Arc<Mutex<(Arc<LabelRules>, bool)>>);
+
+impl SharedLabelRules {
+    /// Replaces the rules, for what is sampled from now on.
+    pub fn replace(&self, rules: LabelRules) {
+        *self.lock() = (Arc::new(rules), true);
+    }
+
+    /// Whether they were replaced since they were last taken.
+    fn has_changed(&self) -> bool {
+        self.lock().1
+    }
+
+    /// Takes the rules as they are now.
+    fn take(&self) -> Arc<LabelRules> {
+        let mut shared = self.lock();
+        shared.1 = false;
+        Arc::clone(&shared.0)
+    }
+
+    /// Locks; nothing can panic while it is locked.
+    fn lock(&self) -> MutexGuard<'_, (Arc<LabelRules>, bool)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// One window of the host.
 #[derive(Clone, Debug)]
 pub struct WatchedWindow {
@@ -69,6 +98,7 @@ pub struct WatchedWindow {
 /// What kept the probe from being loaded, or sampling from going on.
 pub fn watch(
     options: &WatchOptions,
+    labels: &SharedLabelRules,
     shutdown: &Shutdown,
     deliver: &mut (dyn FnMut(WatchedWindow) + Send),
 ) -> anyhow::Result<()> {
@@ -87,8 +117,9 @@ pub fn watch(
         let namer = scope.spawn(move || name_all(&waiting, inlines, vdso.as_ref(), deliver));
         raise_priority();
         let sampling = probe::attach_sampling(&mut host.probe, options.rate_hz)?;
-        let mut cutter = Cutter::start(options, sampling, jobs, clock::monotonic() - begun);
-        let result = cutter.run(&mut host, shutdown);
+        let started_after = clock::monotonic() - begun;
+        let mut cutter = Cutter::start(options, sampling, jobs, started_after);
+        let result = cutter.run(&mut host, labels, shutdown);
         drop(cutter);
         let named = namer.join();
         result?;
@@ -209,9 +240,20 @@ impl Cutter {
     }
 
     /// Samples until someone asks to stop, then cuts the last window.
-    fn run(&mut self, host: &mut Host, shutdown: &Shutdown) -> anyhow::Result<()> {
+    fn run(
+        &mut self,
+        host: &mut Host,
+        labels: &SharedLabelRules,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<()> {
+        host.windows.labeler = Some(Labeler::new(self.facts.host.clone(), labels.take()));
         host.windows.end_at(self.open.ended);
         while !shutdown.is_requested() {
+            if let Some(labeler) = &mut host.windows.labeler
+                && labels.has_changed()
+            {
+                labeler.set_rules(labels.take());
+            }
             let rest = self.open.ended.saturating_sub(clock::monotonic());
             host.wait_and_drain(rest.min(DRAIN_INTERVAL))?;
             let now = clock::monotonic();

@@ -6,6 +6,7 @@
 pub mod aggregate;
 mod command;
 mod continuous;
+pub mod labels;
 mod name_cache;
 mod naming;
 pub mod object;

@@ -19,7 +19,8 @@ use crate::{
 
 // What the command line needs of the stages, so that it names only the root.
 pub use super::{
-    continuous::{WatchOptions, WatchedWindow, watch},
+    continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
+    labels::{LabelRules, RelabelError, Rule, RuleText},
     probe::{Filter, ProbeError, Survey, Unwinding, survey},
     process::cgroup_id_and_level,
     sampling::Cost,

@@ -204,7 +204,9 @@ impl Host {
             }
         }
         (self.probe.flush_log)();
-        self.processes.forget_ended(now);
+        for pid in self.processes.forget_ended(now) {
+            self.windows.forget_labels(pid);
+        }
     }
 
     /// Takes what the probe wants repaired.
@@ -222,8 +224,16 @@ impl Host {
     /// One event.
     fn handle(&mut self, event: Event, now: Duration, changes: &mut Changes) {
         match event {
-            Event::Forked { parent, child } => self.processes.forked(parent, child, changes),
-            Event::Executed { pid } => self.processes.executed(pid, changes),
+            Event::Forked { parent, child } => {
+                if parent != child {
+                    self.windows.forget_labels(child);
+                }
+                self.processes.forked(parent, child, changes);
+            }
+            Event::Executed { pid } => {
+                self.windows.forget_labels(pid);
+                self.processes.executed(pid, changes);
+            }
             Event::Forgotten { pid } => _ = changes.changed.insert(pid),
             Event::Mapped(mapping) => self.processes.mapped(&mapping, changes),
             Event::Exited { pid, tid } => self.processes.exited(pid, tid, now, changes),

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use super::{aggregate::Window, process::ProcessTable};
-use crate::model::{LabelSet, Loss, StackSample, UserFrame};
+use super::{
+    aggregate::Window,
+    labels::{Labeler, Program},
+    process::ProcessTable,
+};
+use crate::model::{LabelSet, Loss, Pid, StackSample, UserFrame};
 
 /// The window that is counted, and the one after it.
 ///
@@ -16,6 +20,8 @@ pub(super) struct Windows {
     next: Window,
     /// Its end, by the monotonic clock; endless when absent.
     end: Option<Duration>,
+    /// Labels threads, where labels are wanted.
+    pub(super) labeler: Option<Labeler>,
 }
 
 impl Windows {
@@ -26,7 +32,21 @@ impl Windows {
             Some(end) if end <= sample.taken_at => &mut self.next,
             Some(_) | None => &mut self.current,
         };
-        window.add(&sample, LabelSet::default());
+        let labels = match &mut self.labeler {
+            Some(labeler) => labeler.labels_of(&sample, || program_of(processes, sample.pid)),
+            None => Some(LabelSet::default()),
+        };
+        match labels {
+            Some(labels) => window.add(&sample, labels),
+            None => window.filtered += 1,
+        }
+    }
+
+    /// A process ended, or runs another program.
+    pub(super) fn forget_labels(&mut self, pid: Pid) {
+        if let Some(labeler) = &mut self.labeler {
+            labeler.forget(pid);
+        }
     }
 
     /// Counts a sample that was lost.
@@ -56,6 +76,14 @@ impl Windows {
         debug_assert!(self.end.is_none(), "the last window has no end set");
         self.current
     }
+}
+
+/// The program that a process runs, as its mappings tell it.
+fn program_of(processes: &ProcessTable, pid: Pid) -> Option<Program> {
+    processes.program(pid).map(|object| Program {
+        path: object.path.clone(),
+        build_id: object.build_id.clone(),
+    })
 }
 
 /// Finds the mappings of bare frames: what the probe could not know, the daemon may know by now.

@@ -5,8 +5,9 @@ use std::{process::Command, thread, time::Duration};
 use profiler::{
     host::{
         Shutdown,
-        run::{Unwinding, WatchOptions, WatchedWindow, watch},
+        run::{SharedLabelRules, Unwinding, WatchOptions, WatchedWindow, watch},
     },
+    model::Profile,
     render::{Format, write},
 };
 use profiler_tests::{
@@ -40,7 +41,7 @@ fn windows() -> Vec<WatchedWindow> {
                 stop.request();
             }
         };
-        watch(&options, &shutdown, deliver).unwrap();
+        watch(&options, &SharedLabelRules::default(), &shutdown, deliver).unwrap();
         windows
     });
     watching.join().unwrap()
@@ -50,6 +51,22 @@ fn windows() -> Vec<WatchedWindow> {
 fn stacks_of(window: &WatchedWindow) -> Collapsed {
     let text = write(&window.profile, Format::Collapsed).unwrap();
     Collapsed::parse(&String::from_utf8(text).unwrap()).unwrap()
+}
+
+/// The program that runs is described by its labels.
+#[track_caller]
+fn check_labels(profile: &Profile) {
+    let task = profile.tasks.iter().find(|task| task.comm == "split");
+    let labels = &task.unwrap().labels;
+    for name in ["comm", "thread", "service"] {
+        assert_eq!("split", labels[name], "{name} of {labels:?}");
+    }
+    assert!(labels["exe"].ends_with("/split"), "{labels:?}");
+    assert_eq!(profile.host, labels["host"]);
+    assert!(
+        labels.contains_key("build_id") && labels.contains_key("pid"),
+        "{labels:?}"
+    );
 }
 
 /// Every window has the shares of the program that runs, names included, and what the probe sent is
@@ -72,6 +89,7 @@ fn windows_hold_every_sample_once() {
     for window in &windows[1..=FULL_WINDOWS] {
         let span = window.profile.window;
         assert_eq!(0, span.start.as_nanos() % WINDOW.as_nanos(), "{span:?}");
+        check_labels(&window.profile);
         let stacks = stacks_of(window).of_comm("split");
         assert!(stacks.total() > 500, "{}", stacks.heaviest(10));
         check_shares_within(
