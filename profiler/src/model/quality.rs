@@ -26,6 +26,8 @@ pub enum Truncation {
     NotAscending,
     /// The user registers could not be had.
     NoRegisters,
+    /// For a reason that a newer daemon knows and this program does not.
+    Other,
 }
 
 impl fmt::Display for Truncation {
@@ -40,6 +42,7 @@ impl fmt::Display for Truncation {
             Self::UnreadableStack => "unreadable stack",
             Self::NotAscending => "stack not ascending",
             Self::NoRegisters => "no registers",
+            Self::Other => "other",
         })
     }
 }
@@ -58,6 +61,8 @@ pub enum Loss {
     TableFull,
     /// Names were looked up more slowly than windows were counted.
     NamingBehind,
+    /// For a cause that a newer daemon knows and this program does not.
+    Other,
 }
 
 /// How good the data of one profile is.
@@ -94,8 +99,8 @@ pub struct Quality {
     pub windows_lost: u64,
 }
 
-/// Whether a count is not worth a word in the output.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+/// Whether a count is left out of files.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
