@@ -5,15 +5,21 @@
 
 pub mod aggregate;
 mod command;
+mod continuous;
+pub mod labels;
+mod name_cache;
 mod naming;
 pub mod object;
 pub mod probe;
 pub mod process;
 pub mod ring;
 pub mod run;
+mod sampling;
 mod shutdown;
+mod slots;
 pub mod symbolize;
 mod table_loader;
 pub mod unwind;
+mod windows;
 
 pub use self::shutdown::Shutdown;

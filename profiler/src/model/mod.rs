@@ -21,6 +21,7 @@
 mod address;
 mod batch;
 mod builder;
+mod burst;
 mod event;
 mod frame;
 mod id;
@@ -37,10 +38,11 @@ pub use self::{
         WeightedStack,
     },
     builder::ProfileBuilder,
+    burst::BurstOrder,
     event::{Event, Inode, MappedFile, NewMapping, ObjectId, StackEnd, StackSample, UserFrame},
     frame::{Frame, FrameKind, Location, Naming, Reason},
     id::{FrameHash, FrameId, Pid, StackHash, StackId, Tid},
-    labels::{Labels, ProfileType, SeriesId, label},
+    labels::{LabelSet, Labels, ProfileType, SeriesId, label},
     object_file::{BuildId, BuildIdError, ObjectFile},
     profile::{
         FrameIndex, ObjectIndex, Profile, ProfileError, Sample, Signal, Stack, StackIndex, Task,

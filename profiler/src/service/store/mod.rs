@@ -4,9 +4,22 @@
 //! stacks, totals, labels. **Invariant:** a batch is counted once, whatever is sent again and
 //! whenever the power goes; sums are of integers, so every engine gives the same bits.
 
+#[cfg(test)]
+mod column;
 mod contract;
+mod limits;
+mod matching;
+#[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod quality_sum;
 
-pub use self::contract::{
-    Appended, FrameHashes, GroupTotals, HostFacts, MergedStacks, QueryLimits, SeriesInfo, Store,
-    StoreError, TotalsPoint,
+#[cfg(test)]
+pub(crate) use self::memory::MemoryStore;
+pub use self::{
+    contract::{
+        Appended, FrameHashes, GroupTotals, HostFacts, MergedStacks, QueryLimits, SeriesInfo,
+        Store, StoreError, TotalsPoint,
+    },
+    matching::LabelFilter,
 };
