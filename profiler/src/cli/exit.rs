@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     args::{Args, Command},
-    convert, diff, doctor, output, record,
+    convert, diff, doctor, output, record, top,
 };
 use crate::{host::run::ProbeError, render::FormatError};
 
@@ -36,6 +36,7 @@ pub fn run(args: &Args) -> ExitCode {
 fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Record(args) => record::run(args),
+        Command::Top(args) => top::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Doctor(args) => doctor::run(args),

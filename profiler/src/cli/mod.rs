@@ -13,5 +13,6 @@ pub mod input;
 pub mod output;
 pub mod record;
 mod signals;
+pub mod top;
 
 pub use self::{args::Args, exit::run};

@@ -33,5 +33,5 @@ pub use self::{
     output::path_for,
     speedscope::SpeedscopeError,
     svg::SvgError,
-    table::top,
+    table::{Weight, top, weights},
 };
