@@ -1,6 +1,11 @@
 //! The query service: takes what daemons deliver, stores it and answers.
 //!
-//! Stages in the order the data travels; `run` connects them.
+//! Stages in the order the data travels; `run` and the files beside it connect them.
 
+pub mod access;
+mod admin;
+mod connections;
+pub mod ingest;
 pub mod live;
+pub mod run;
 pub mod store;
