@@ -21,6 +21,7 @@
 mod address;
 mod batch;
 mod builder;
+mod burst;
 mod event;
 mod frame;
 mod id;
@@ -37,6 +38,7 @@ pub use self::{
         WeightedStack,
     },
     builder::ProfileBuilder,
+    burst::BurstOrder,
     event::{Event, Inode, MappedFile, NewMapping, ObjectId, StackEnd, StackSample, UserFrame},
     frame::{Frame, FrameKind, Location, Naming, Reason},
     id::{FrameHash, FrameId, Pid, StackHash, StackId, Tid},

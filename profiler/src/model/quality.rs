@@ -26,6 +26,8 @@ pub enum Truncation {
     NotAscending,
     /// The user registers could not be had.
     NoRegisters,
+    /// For a reason that a newer daemon knows and this program does not.
+    Other,
 }
 
 impl fmt::Display for Truncation {
@@ -40,6 +42,7 @@ impl fmt::Display for Truncation {
             Self::UnreadableStack => "unreadable stack",
             Self::NotAscending => "stack not ascending",
             Self::NoRegisters => "no registers",
+            Self::Other => "other",
         })
     }
 }
@@ -56,6 +59,8 @@ pub enum Loss {
     Undecodable,
     /// A table of the daemon was full.
     TableFull,
+    /// For a cause that a newer daemon knows and this program does not.
+    Other,
 }
 
 /// How good the data of one profile is.
@@ -86,6 +91,16 @@ pub struct Quality {
     pub rate_effective_hz: f64,
     /// Share of the window in which sampling was on, 0 to 1.
     pub duty_cycle: f64,
+    /// Windows that were sampled and never arrived: dropped from a full spool, or by a daemon that
+    /// died.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub windows_lost: u64,
+}
+
+/// Whether a count is left out of files.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Quality {

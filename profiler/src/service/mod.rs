@@ -2,4 +2,5 @@
 //!
 //! Stages in the order the data travels; `run` connects them.
 
+pub mod live;
 pub mod store;

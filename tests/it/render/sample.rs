@@ -161,5 +161,6 @@ fn quality() -> Quality {
         rate_asked_hz: 99.0,
         rate_effective_hz: 98.9,
         duty_cycle: 1.0,
+        windows_lost: 0,
     }
 }

@@ -119,6 +119,7 @@ fn quality(window: &Window, frames: &[Frame], facts: &ProfileFacts) -> Quality {
             taken as f64 / cpu_seconds
         },
         duty_cycle: 1.0,
+        windows_lost: 0,
     }
 }
 
