@@ -3,4 +3,5 @@
 //! Stages in the order the data travels; `run` connects them.
 
 pub mod live;
+pub mod query;
 pub mod store;

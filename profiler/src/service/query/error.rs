@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{SelectorError, limits};
 use crate::{
     render,
-    service::store::StoreError,
+    service::{live::BurstError, store::StoreError},
 };
 
 /// Why a question has no answer.
@@ -96,12 +96,17 @@ pub enum QueryError {
         /// How long it waited.
         waited: Duration,
     },
-    /// The daemon of a host is not connected, so it cannot be told anything.
-    #[error("no daemon of host `{host}` is connected, or it takes no orders")]
-    NotConnected {
+    /// The daemon of a host was not told.
+    #[error("host `{host}`")]
+    Burst {
         /// Which host.
         host: String,
+        /// Why not.
+        source: BurstError,
     },
+    /// The one who works the answer out came to a bug of ours.
+    #[error("the answer could not be worked out: a bug, which the log of the service describes")]
+    Bug,
     /// The file could not be made.
     #[error("the file cannot be made")]
     Render(#[source] render::WriteError),

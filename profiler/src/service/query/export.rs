@@ -3,8 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    QueryError,
-    quality,
+    QueryError, quality,
     reader::Reader,
     series::{Part, split},
 };
@@ -123,6 +122,8 @@ struct Dictionary {
     frame_indexes: HashMap<FrameId, FrameIndex>,
     stacks: Vec<Stack>,
     stack_indexes: HashMap<StackId, StackIndex>,
+    /// The frame that stands for what is not known, once it is needed.
+    unknown: Option<FrameIndex>,
 }
 
 impl Dictionary {
@@ -172,40 +173,41 @@ impl Dictionary {
 
     /// Adds a stack. Frames that are not known, and a whole stack that is not, are marked as cut.
     fn add_stack(&mut self, id: StackId, frames: &FrameHashes) {
-        let unknown = self.unknown_frame();
-        let known = frames.as_deref().unwrap_or(&[FrameId(0)]);
-        let indexes = known.iter().map(|frame| {
-            let found = self.frame_indexes.get(frame).filter(|_| frames.is_some());
-            found.copied().unwrap_or(unknown)
-        });
-        let frames: Vec<FrameIndex> = indexes.collect();
+        let mut indexes = Vec::new();
+        for frame in frames.as_deref().unwrap_or_default() {
+            let known = self.frame_indexes.get(frame).copied();
+            indexes.push(known.unwrap_or_else(|| self.unknown_frame()));
+        }
+        if frames.is_none() {
+            indexes.push(self.unknown_frame());
+        }
         self.stack_indexes
             .insert(id, StackIndex(index(self.stacks.len())));
         self.stacks.push(Stack {
             id,
             hash_high: 0,
-            frames,
+            frames: indexes,
         });
     }
 
-    /// The frame that stands for what is not known; it is the last of the frames.
+    /// The frame that stands for what is not known.
     fn unknown_frame(&mut self) -> FrameIndex {
-        let is_there = self.frames.last().is_some_and(|frame| {
-            frame.kind == FrameKind::Truncated && frame.id == FrameId::default()
-        });
-        if !is_there {
-            self.frames.push(Frame {
-                id: FrameId::default(),
-                hash_high: 0,
-                kind: FrameKind::Truncated,
-                object: None,
-                address: 0,
-                naming: Naming::Named(vec![Location {
-                    function: UNKNOWN.to_owned(),
-                    ..Location::default()
-                }]),
-            });
+        if let Some(known) = self.unknown {
+            return known;
         }
-        FrameIndex(index(self.frames.len() - 1))
+        let next = FrameIndex(index(self.frames.len()));
+        self.frames.push(Frame {
+            id: FrameId::default(),
+            hash_high: 0,
+            kind: FrameKind::Truncated,
+            object: None,
+            address: 0,
+            naming: Naming::Named(vec![Location {
+                function: UNKNOWN.to_owned(),
+                ..Location::default()
+            }]),
+        });
+        self.unknown = Some(next);
+        next
     }
 }

@@ -1,12 +1,6 @@
 //! The merged tree of a selection, and of two.
 
-use super::{
-    QueryError,
-    names::NamedStacks,
-    quality,
-    reader::Reader,
-    tree::Tree,
-};
+use super::{QueryError, names::NamedStacks, quality, reader::Reader, tree::Tree};
 use crate::{
     model::{ProfileType, Quality, Selection},
     service::store::{MergedStacks, QueryLimits},

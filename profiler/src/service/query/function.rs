@@ -103,7 +103,8 @@ pub fn function(
             limit,
             limits,
         };
-        facts.signals.extend(search.signal(&selection, &mut facts)?);
+        let seen = search.signal(&selection, &mut facts)?;
+        facts.signals.extend(seen);
     }
     Ok(facts)
 }
@@ -139,20 +140,17 @@ impl Search<'_> {
         facts.modules.retain(|module| !module.is_empty());
         Ok(Some(SignalOfFunction {
             profile_type: selection.profile_type.clone(),
-            own: seen.own.values().fold(0, |sum, own| sum.saturating_add(*own)),
+            own: seen
+                .own
+                .values()
+                .fold(0, |sum, own| sum.saturating_add(*own)),
             total: seen.total,
             selection_total: total_of(&merged),
             callers: self.heaviest(&named, &seen.callers),
             callees: self.heaviest(&named, &seen.callees),
             by_service: self.services(selection, &seen)?,
             lines: self.lines(&seen.own),
-            quality: quality::of_selection(
-                self.reader,
-                selection,
-                &merged,
-                &named,
-                self.limits,
-            )?,
+            quality: quality::of_selection(self.reader, selection, &merged, &named, self.limits)?,
         }))
     }
 

@@ -116,7 +116,7 @@ fn add_counts(sum: &mut Quality, other: &Quality) {
 }
 
 /// Replaces what the stacks tell better.
-fn of_stacks(hosts: Quality, merged: &MergedStacks, named: &NamedStacks) -> Quality {
+pub(super) fn of_stacks(hosts: Quality, merged: &MergedStacks, named: &NamedStacks) -> Quality {
     let mut samples: u64 = 0;
     let mut cut: u64 = 0;
     for ((_id, value), stack) in merged.stacks.iter().zip(&named.stacks) {

@@ -367,18 +367,19 @@ mod tests {
     #[test]
     fn every_kind_of_condition_is_read() {
         let text = r#"{service="api", comm=~'nginx.*',host!=`a\b`,pid !~ "1.",}"#;
-        let expected = r"service|Equal|api & comm|Regex|nginx.* & host|NotEqual|a\b & pid|NotRegex|1.";
+        let expected =
+            r"service|Equal|api & comm|Regex|nginx.* & host|NotEqual|a\b & pid|NotRegex|1.";
         assert_eq!(expected, read(text));
         assert_eq!("k8s.pod|Equal|x", read(r#"{"k8s.pod"="x"}"#));
     }
 
     #[test]
     fn escapes_are_those_of_promql_strings() {
+        assert_eq!("a|Equal|\n\t\\\"'", read(r#"{a="\n\t\\\"\'"}"#));
         assert_eq!(
-            "a|Equal|\n\t\\\"'",
-            read(r#"{a="\n\t\\\"\'"}"#)
+            "a|Equal|AA\u{e9}\u{1f525}\u{e9}",
+            read(r#"{a="\x41\101\u00e9\U0001f525\xc3\xa9"}"#)
         );
-        assert_eq!("a|Equal|AA\u{e9}\u{1f525}\u{e9}", read(r#"{a="\x41\101\u00e9\U0001f525\xc3\xa9"}"#));
         assert!(read(r#"{a="\xff"}"#).contains("not UTF-8"));
         for bad in [r"\q", r"\x4", r"\400", r"\ud800", r"\U00110000", r"\"] {
             let text = format!("{{a=\"{bad}\"}}");
@@ -389,19 +390,58 @@ mod tests {
     #[test]
     fn errors_point_at_the_column_and_say_what_was_expected() {
         let said = [
-            ("service", "selector, column 1: expected `{`, as in {service=\"api\"}, found `s`"),
-            ("{1=\"\"}", "selector, column 2: expected the name of a label, found `1`"),
-            ("{é", "selector, column 2: expected the name of a label, found `é`"),
-            ("{a>\"b\"}", "selector, column 3: expected `=`, `!=`, `=~` or `!~`, found `>`"),
-            ("{a!\"b\"}", "selector, column 4: expected `=`, `!=`, `=~` or `!~`, found `\\\"`"),
-            ("{a=b}", "selector, column 4: expected a string in quotes, found `b`"),
-            ("{a=\"b", "selector, column 4: this string has no closing \""),
-            ("{a=\"b\n\"}", "selector, column 4: this string has no closing \""),
-            ("{a=\"b\"", "selector, column 7: expected `,` or `}`, found the end"),
-            ("{a=\"b\" c", "selector, column 8: expected `,` or `}`, found `c`"),
-            ("{} x", "selector, column 4: expected nothing after `}`, found `x`"),
-            ("{\"\"=\"b\"}", "selector, column 2: the name of a label is empty"),
-            ("{,}", "selector, column 2: expected the name of a label, found `,`"),
+            (
+                "service",
+                "selector, column 1: expected `{`, as in {service=\"api\"}, found `s`",
+            ),
+            (
+                "{1=\"\"}",
+                "selector, column 2: expected the name of a label, found `1`",
+            ),
+            (
+                "{é",
+                "selector, column 2: expected the name of a label, found `é`",
+            ),
+            (
+                "{a>\"b\"}",
+                "selector, column 3: expected `=`, `!=`, `=~` or `!~`, found `>`",
+            ),
+            (
+                "{a!\"b\"}",
+                "selector, column 4: expected `=`, `!=`, `=~` or `!~`, found `\\\"`",
+            ),
+            (
+                "{a=b}",
+                "selector, column 4: expected a string in quotes, found `b`",
+            ),
+            (
+                "{a=\"b",
+                "selector, column 4: this string has no closing \"",
+            ),
+            (
+                "{a=\"b\n\"}",
+                "selector, column 4: this string has no closing \"",
+            ),
+            (
+                "{a=\"b\"",
+                "selector, column 7: expected `,` or `}`, found the end",
+            ),
+            (
+                "{a=\"b\" c",
+                "selector, column 8: expected `,` or `}`, found `c`",
+            ),
+            (
+                "{} x",
+                "selector, column 4: expected nothing after `}`, found `x`",
+            ),
+            (
+                "{\"\"=\"b\"}",
+                "selector, column 2: the name of a label is empty",
+            ),
+            (
+                "{,}",
+                "selector, column 2: expected the name of a label, found `,`",
+            ),
         ];
         for (text, error) in said {
             assert_eq!(error, read(text), "{text:?}");
@@ -411,7 +451,10 @@ mod tests {
     #[test]
     fn as_many_conditions_as_the_bound_and_no_more() {
         let of = |count: usize| format!("{{{}}}", "a=\"\",".repeat(count));
-        assert_eq!(MATCHERS_MAX, parse_selector(&of(MATCHERS_MAX)).unwrap().len());
+        assert_eq!(
+            MATCHERS_MAX,
+            parse_selector(&of(MATCHERS_MAX)).unwrap().len()
+        );
         let error = parse_selector(&of(MATCHERS_MAX + 1)).unwrap_err();
         assert_eq!(SelectorProblem::TooMany, error.problem);
         let long = " ".repeat(SELECTOR_SIZE_BYTES_MAX);

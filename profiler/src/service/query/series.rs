@@ -21,6 +21,9 @@ const STEPS_SECONDS: [u64; 12] = [
     10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400,
 ];
 
+/// The last of them.
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// How the total of a selection goes over time.
 #[derive(Clone, Debug)]
 pub struct Trend {
@@ -46,7 +49,11 @@ pub fn trend(
     limits: &QueryLimits,
 ) -> Result<Trend, QueryError> {
     let labels = group_by.len() as u128;
-    at_most("the number of labels to group by", labels, GROUP_LABELS_MAX as u128)?;
+    at_most(
+        "the number of labels to group by",
+        labels,
+        GROUP_LABELS_MAX as u128,
+    )?;
     for name in group_by {
         check_name("the name of a label", name)?;
     }
@@ -73,11 +80,10 @@ fn step_of(range: TimeRange, asked: Duration) -> Result<Duration, QueryError> {
     }
     let fits = |step: &Duration| length.as_nanos() <= STEPS_DEFAULT * step.as_nanos();
     let mut easy = STEPS_SECONDS.iter().map(|step| Duration::from_secs(*step));
-    let day = Duration::from_secs(86_400);
     // Beyond the last easy step: whole days.
-    let days = length.as_nanos().div_ceil(STEPS_DEFAULT * day.as_nanos());
+    let days = length.as_nanos().div_ceil(STEPS_DEFAULT * DAY.as_nanos());
     let days = u32::try_from(days).unwrap_or(u32::MAX);
-    Ok(easy.find(fits).unwrap_or_else(|| day.saturating_mul(days)))
+    Ok(easy.find(fits).unwrap_or_else(|| DAY.saturating_mul(days)))
 }
 
 /// The total of each value of a label, heaviest first; the empty value for what has no such label.
@@ -90,8 +96,9 @@ pub fn by_label(
     label: &str,
     limits: &QueryLimits,
 ) -> Result<Vec<(String, u64)>, QueryError> {
-    // One step that holds the whole range, wherever steps begin.
-    let step = selection.range.end;
+    // Steps are counted from the epoch: one of so many whole days holds the whole range.
+    let days = selection.range.end.as_secs() / DAY.as_secs() + 1;
+    let step = DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX));
     let groups = reader.totals(selection, step, &[label.to_owned()], limits)?;
     let total = |group: &GroupTotals| {
         let points = group.points.iter().map(|point| point.value);

@@ -6,12 +6,7 @@ use std::{
 };
 
 use super::{
-    QueryError,
-    names::NamedStacks,
-    place::Place,
-    quality,
-    question::check_name,
-    reader::Reader,
+    QueryError, names::NamedStacks, place::Place, quality, question::check_name, reader::Reader,
     series,
 };
 use crate::{
@@ -173,12 +168,7 @@ impl<'a> Table<'a> {
                 place.kind,
             )),
             _ if place.kind == FrameKind::Truncated => None,
-            By::File => Some((
-                Arc::clone(&place.file),
-                Arc::clone(&none),
-                none,
-                place.kind,
-            )),
+            By::File => Some((Arc::clone(&place.file), Arc::clone(&none), none, place.kind)),
             By::Module => Some((
                 Arc::clone(&place.module),
                 Arc::clone(&none),
