@@ -7,5 +7,6 @@ mod admin;
 mod connections;
 pub mod ingest;
 pub mod live;
+pub mod query;
 pub mod run;
 pub mod store;
