@@ -30,3 +30,6 @@ pub(super) const MERGE_ROWS_MAX: u64 = 4 << 20;
 
 /// Files of definitions after which they are merged.
 pub(super) const DEFINITION_FILES_MAX: usize = 16;
+
+/// Version of the tables and files. A later release reads all earlier ones.
+pub(super) const SCHEMA_VERSION: u64 = 1;

@@ -1,4 +1,4 @@
-//! The catalogue: which parts are valid, what is durable of whom, which series there are. SQLite.
+//! The catalogue: which parts are valid, what is durable of whom, which series there are. `SQLite`.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,11 +14,8 @@ use super::{
 };
 use crate::{
     model::{FrameId, Labels, ProfileType, SenderId, SeriesId, StackId},
-    service::store::{StoreError, column::Column},
+    service::store::{StoreError, column::Column, limits::SCHEMA_VERSION},
 };
-
-/// Version of the tables. A later release reads all earlier ones.
-const SCHEMA_VERSION: u64 = 1;
 
 /// The tables.
 const SCHEMA: &str = "
@@ -41,7 +38,7 @@ const SCHEMA: &str = "
 /// The catalogue, open.
 #[derive(Debug)]
 pub(super) struct Catalog {
-    /// SQLite's handle.
+    /// The connection.
     connection: Connection,
     /// Its file.
     path: PathBuf,
@@ -61,7 +58,7 @@ pub(super) struct SeriesRow {
 #[derive(Default)]
 pub(super) struct Change {
     /// High-water marks.
-    pub(super) senders: Vec<(SenderId, u64)>,
+    pub(super) senders: Marks,
     /// Series that are new or moved.
     pub(super) series: Vec<SeriesRow>,
     /// Series to forget.
@@ -87,6 +84,9 @@ impl Change {
             .collect();
     }
 }
+
+/// Senders with their last durable numbers.
+pub(super) type Marks = Vec<(SenderId, u64)>;
 
 /// What a catalogue's calls answer inside.
 type Sql<T> = Result<T, rusqlite::Error>;
@@ -166,7 +166,7 @@ impl Catalog {
     ///
     /// # Errors
     /// As [`Self::parts`].
-    pub(super) fn senders(&self) -> Result<Vec<(SenderId, u64)>, StoreError> {
+    pub(super) fn senders(&self) -> Result<Marks, StoreError> {
         self.named(|| {
             let mut query = self
                 .connection
@@ -383,7 +383,7 @@ fn place(row: &rusqlite::Row<'_>, index: usize) -> Sql<usize> {
     row.get::<_, u8>(index).map(usize::from)
 }
 
-/// A number of 64 bits, which SQLite keeps as a signed one.
+/// A number of 64 bits, which `SQLite` keeps as a signed one.
 fn word(row: &rusqlite::Row<'_>, index: usize) -> Sql<u64> {
     row.get::<_, i64>(index).map(i64::cast_unsigned)
 }

@@ -110,8 +110,7 @@ impl Inner {
         let taken = queue.taken.get(&sender).copied().unwrap_or_default();
         if sequence <= durable {
             self.counters.batches_repeated.bump();
-            done.send(Ok(())).expect("the receiver is held here");
-            return Ok(Appended(appended));
+            return Ok(Appended::already());
         }
         let mut waiting = Waiting {
             sender,

@@ -30,6 +30,9 @@ use crate::{
 /// Parts that are merged together.
 type Group = Vec<Arc<Part>>;
 
+/// Rows with the place of their service.
+type Ranked = Vec<(usize, Row)>;
+
 /// Every moment.
 const ALWAYS: Clip = Clip {
     start: 0,
@@ -124,7 +127,7 @@ impl Inner {
         slice: Slice,
         resolution: Resolution,
         services: &Services,
-    ) -> Result<Vec<(usize, Row)>, StoreError> {
+    ) -> Result<Ranked, StoreError> {
         let step = resolution.step_ns();
         let mut rows = Vec::new();
         for part in group {
@@ -299,7 +302,7 @@ fn cut(counts: &BTreeMap<usize, u64>, kind: Kind) -> Vec<Slice> {
 }
 
 /// Rows in order of service, stack, series and time, equal ones summed.
-fn summed(mut rows: Vec<(usize, Row)>) -> impl Iterator<Item = (usize, Row)> {
+fn summed(mut rows: Ranked) -> impl Iterator<Item = (usize, Row)> {
     let key = |(rank, row): &(usize, Row)| (*rank, row.stack, row.series, row.ts);
     rows.sort_unstable_by_key(key);
     let mut rows = rows.into_iter().peekable();

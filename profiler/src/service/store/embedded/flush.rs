@@ -136,7 +136,9 @@ impl<'a> NewParts<'a> {
         let path = self.path(&facts);
         write_whole(&path, |file| write_hosts((file, &path), facts.level, rows))?;
         let mut summary = RowSummary::default();
-        rows.iter().for_each(|row| summary.note(row.ts));
+        for row in rows {
+            summary.note(row.ts);
+        }
         self.keep(facts, summary)
     }
 

@@ -1,4 +1,4 @@
-//! The engine that needs nothing installed: a log, parts in Parquet, a catalogue in SQLite.
+//! The engine that needs nothing installed: a log, parts in Parquet, a catalogue in `SQLite`.
 //!
 //! A batch goes through [`wal`] (durable, then acknowledged) into [`rows`] in memory; [`flush`]
 //! writes these as parts, [`compact`] merges parts of an hour and adds sums by minute and by hour,
@@ -28,6 +28,8 @@ mod row_file;
 mod rows;
 mod series_index;
 mod state;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 mod wal;
 

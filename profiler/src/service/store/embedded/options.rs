@@ -36,7 +36,7 @@ pub struct StoreOptions {
 }
 
 /// A day.
-const DAY: Duration = Duration::from_hours(24);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Default for StoreOptions {
     fn default() -> Self {
@@ -45,14 +45,14 @@ impl Default for StoreOptions {
             commit_bytes: 1 << 20,
             segment_bytes: 64 << 20,
             flush_bytes: 64 << 20,
-            flush_age: Duration::from_mins(5),
+            flush_age: Duration::from_secs(5 * 60),
             memory_bytes_max: 512 << 20,
             disk_bytes_max: None,
             keep_raw: 7 * DAY,
             keep_minutes: 90 * DAY,
             keep_hours: 730 * DAY,
             merge_parts: 12,
-            merge_delay: Duration::from_mins(10),
+            merge_delay: Duration::from_secs(10 * 60),
             query_threads: 0,
             upkeep_interval: Some(Duration::from_secs(5)),
         }

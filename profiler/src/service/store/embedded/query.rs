@@ -1,7 +1,8 @@
 //! What is asked: stacks merged, totals over time, series, types, hosts.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    hash::BuildHasherDefault,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -11,7 +12,7 @@ use std::{
 
 use super::{
     engine::{Inner, lock},
-    hash::IdMap,
+    hash::{IdHasher, IdMap},
     host_file::read_hosts,
     part::{Kind, Part},
     plan::{Read, plan},
@@ -343,7 +344,9 @@ impl Inner {
                 continue;
             }
             match self.has_rows(&read.part, &read.clip) {
-                Ok(true) => drop(columns.insert(&read.part.facts.column)),
+                Ok(true) => {
+                    columns.insert(&read.part.facts.column);
+                }
                 Ok(false) => {}
                 Err(error) => self.note_write(Err(&error)),
             }
@@ -366,7 +369,7 @@ impl Inner {
         };
         let mut has = false;
         read_rows(part, foot, groups, fields, &mut |row| {
-            has |= clip.has(row.ts)
+            has |= clip.has(row.ts);
         })?;
         Ok(has)
     }
@@ -382,7 +385,9 @@ impl Inner {
             }
             match hosts.get_mut(&row.host) {
                 Some(sum) => sum.add(&row),
-                None => drop(hosts.insert(Arc::clone(&row.host), row)),
+                None => {
+                    hosts.insert(Arc::clone(&row.host), row);
+                }
             }
         };
         for row in snapshot.chunks.iter().flat_map(|chunk| &chunk.hosts) {
@@ -426,13 +431,10 @@ fn unlimited() -> QueryLimits {
 
 /// Sums by two numbers.
 #[derive(Default)]
-struct Sums(
-    std::collections::HashMap<
-        (u64, u64),
-        u64,
-        std::hash::BuildHasherDefault<super::hash::IdHasher>,
-    >,
-);
+struct Sums(SumMap);
+
+/// A value by two numbers.
+type SumMap = HashMap<(u64, u64), u64, BuildHasherDefault<IdHasher>>;
 
 impl Sums {
     /// Adds a value.

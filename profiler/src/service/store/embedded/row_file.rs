@@ -5,7 +5,7 @@
 use std::{fs::File, path::Path, sync::Arc};
 
 use arrow_array::{
-    Array, ArrayRef, RecordBatch, TimestampNanosecondArray, UInt64Array,
+    Array as _, ArrayRef, RecordBatch, TimestampNanosecondArray, UInt64Array,
     builder::StringDictionaryBuilder, types::Int32Type,
 };
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -17,7 +17,7 @@ use parquet::{
     basic::{Compression, ZstdLevel},
     errors::ParquetError,
     file::{
-        metadata::RowGroupMetaData,
+        metadata::{KeyValue, RowGroupMetaData},
         properties::{EnabledStatistics, WriterProperties},
     },
     schema::types::ColumnPath,
@@ -164,7 +164,7 @@ impl<'a> RowWriter<'a> {
 }
 
 /// Texts as a column with a dictionary.
-pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> ArrayRef {
+pub(super) fn texts<Text: AsRef<str>>(texts: impl Iterator<Item = Text>) -> ArrayRef {
     let mut builder = StringDictionaryBuilder::<Int32Type>::new();
     texts.for_each(|text| builder.append_value(text));
     Arc::new(builder.finish())
@@ -209,6 +209,10 @@ pub(super) fn properties(level: u8) -> Result<WriterProperties, ParquetError> {
         .set_column_statistics_enabled(ColumnPath::from("ts"), chunk)
         .set_column_statistics_enabled(ColumnPath::from("service"), chunk)
         .set_offset_index_disabled(true)
+        .set_key_value_metadata(Some(vec![KeyValue::new(
+            "schema_version".to_owned(),
+            limits::SCHEMA_VERSION.to_string(),
+        )]))
         .build())
 }
 

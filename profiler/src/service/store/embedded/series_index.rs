@@ -71,17 +71,14 @@ impl SeriesIndex {
     /// moved by an hour: often enough for forgetting, rarely enough for the disk.
     pub(super) fn note(&mut self, id: SeriesId, labels: &Labels, ts: u64) {
         const REFRESH_NS: u64 = 3_600_000_000_000;
-        match self.entries.get_mut(&id.0) {
-            Some(entry) => {
-                if entry.last_ts.saturating_add(REFRESH_NS) <= ts {
-                    entry.last_ts = ts;
-                    self.fresh.insert(id);
-                }
-            }
-            None => {
-                self.insert(id, labels.clone(), ts);
-                self.fresh.insert(id);
-            }
+        let Some(entry) = self.entries.get_mut(&id.0) else {
+            self.insert(id, labels.clone(), ts);
+            self.fresh.insert(id);
+            return;
+        };
+        if entry.last_ts.saturating_add(REFRESH_NS) <= ts {
+            entry.last_ts = ts;
+            self.fresh.insert(id);
         }
     }
 

@@ -73,6 +73,9 @@ pub(super) struct Wal {
     earlier_bytes: u64,
 }
 
+/// Segments, with the bytes of each that are durable.
+pub(super) type Durable = Vec<(PathBuf, u64)>;
+
 /// What was found in a log.
 #[derive(Debug, Default)]
 pub(super) struct Replay {
@@ -194,7 +197,7 @@ impl Wal {
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub(super) fn durable(&self) -> Result<Vec<(PathBuf, u64)>, StoreError> {
+    pub(super) fn durable(&self) -> Result<Durable, StoreError> {
         let mut durable = Vec::new();
         for segment in segments(&self.dir)? {
             let path = segment_path(&self.dir, segment);
