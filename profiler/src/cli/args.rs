@@ -3,7 +3,10 @@
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{convert::ConvertArgs, diff::DiffArgs, doctor::DoctorArgs, record::RecordArgs};
+use super::{
+    convert::ConvertArgs, diff::DiffArgs, doctor::DoctorArgs, record::RecordArgs,
+    serve::ServeArgs,
+};
 
 /// An eBPF host profiler: complete stacks of every process, no frame pointers needed.
 #[derive(Debug, Parser)]
@@ -17,6 +20,7 @@ Examples:
   profiler record -p 1234 -o out.pb.gz         one process until Ctrl-C, for go tool pprof
   profiler record -o out.svg -- make -j4       a command and its children
   profiler diff before.pb.gz after.pb.gz -o diff.svg
+  profiler serve --data ./data                 take, store and answer what daemons deliver
   profiler doctor                              what this kernel and these privileges allow"
 )]
 pub struct Args {
@@ -37,6 +41,8 @@ pub enum Command {
     Diff(DiffArgs),
     /// Convert a profile from one format to another
     Convert(ConvertArgs),
+    /// Run the query service
+    Serve(ServeArgs),
     /// Say what this kernel and these privileges allow, what is lost, and what to do
     Doctor(DoctorArgs),
     /// Print the completions of a shell

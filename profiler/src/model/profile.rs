@@ -31,6 +31,8 @@ pub enum Signal {
     /// Time on a CPU.
     #[default]
     Cpu,
+    /// What another profiler watched, under a name that this product does not know.
+    Imported,
 }
 
 impl Signal {
@@ -38,6 +40,15 @@ impl Signal {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
+            Self::Imported => "imported",
+        }
+    }
+
+    /// The signal of a name.
+    pub fn named(name: &str) -> Self {
+        match name {
+            "cpu" => Self::Cpu,
+            _ => Self::Imported,
         }
     }
 }

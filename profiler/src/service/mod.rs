@@ -7,5 +7,13 @@ mod admin;
 mod connections;
 pub mod ingest;
 pub mod live;
+pub mod query;
 pub mod run;
 pub mod store;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod http_tests;
+#[cfg(test)]
+mod stream_tests;

@@ -64,7 +64,8 @@ mod tests {
     #[test]
     fn an_alarm_keeps_its_start_until_it_is_over() {
         let alarms = Alarms::default();
-        let raise = |second| alarms.raise("full", second.to_string(), Duration::from_secs(second));
+        let raise =
+            |second: u64| alarms.raise("full", second.to_string(), Duration::from_secs(second));
         assert!(raise(5));
         assert!(!raise(9));
         let [alarm] = alarms.list().try_into().unwrap();
