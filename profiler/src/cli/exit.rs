@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     args::{Args, Command},
-    convert, diff, doctor, output, record, top,
+    convert, diff, doctor, output, record, serve, top, up,
 };
 use crate::{host::run::ProbeError, render::FormatError};
 
@@ -21,7 +21,7 @@ const NOT_ALLOWED: u8 = 3;
 
 /// Runs a parsed command line. Prints the error, with everything that led to it, once.
 pub fn run(args: &Args) -> ExitCode {
-    start_log(args.verbose);
+    start_log(args);
     match run_command(&args.command) {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -36,9 +36,11 @@ pub fn run(args: &Args) -> ExitCode {
 fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Record(args) => record::run(args),
+        Command::Up(args) => up::run(args),
         Command::Top(args) => top::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Convert(args) => convert::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Args::command(), "profiler", &mut io::stdout());
@@ -51,9 +53,10 @@ fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Sends the log to standard error: warnings, or what `-v` or `RUST_LOG` ask for.
-fn start_log(verbose: u8) {
-    let level = match verbose {
+/// Sends the log to standard error: warnings, or what `-v` or `RUST_LOG` ask for. People read it
+/// without times; programs get JSON with them.
+fn start_log(args: &Args) {
+    let level = match args.verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
@@ -61,11 +64,13 @@ fn start_log(verbose: u8) {
     let filter = EnvFilter::builder()
         .with_default_directive(level.into())
         .from_env_lossy();
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .without_time()
-        .init();
+        .with_writer(io::stderr);
+    match &args.command {
+        Command::Serve(serve) if serve.log_json => log.json().init(),
+        _ => log.without_time().init(),
+    }
 }
 
 /// Exit code of an error.

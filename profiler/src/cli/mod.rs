@@ -4,6 +4,7 @@
 //! data to standard output.
 
 pub mod args;
+mod backup;
 pub mod convert;
 mod cost;
 pub mod diff;
@@ -12,7 +13,9 @@ mod exit;
 pub mod input;
 pub mod output;
 pub mod record;
+pub mod serve;
 mod signals;
 pub mod top;
+pub mod up;
 
 pub use self::{args::Args, exit::run};

@@ -107,9 +107,13 @@ pub struct LimitsConfig {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionConfig {
-    /// Days after which windows are forgotten.
-    pub days: u32,
-    /// Most bytes on disk; zero for no bound but the disk's.
+    /// Days for which windows are kept as they came.
+    pub raw_days: u32,
+    /// Days for which sums by minute are kept.
+    pub minute_days: u32,
+    /// Days for which sums by hour are kept.
+    pub hour_days: u32,
+    /// Most bytes on disk, the oldest go first; zero for no bound but the disk's.
     pub size_bytes: u64,
 }
 
@@ -144,7 +148,9 @@ impl Default for LimitsConfig {
 impl Default for RetentionConfig {
     fn default() -> Self {
         Self {
-            days: 30,
+            raw_days: 7,
+            minute_days: 90,
+            hour_days: 730,
             size_bytes: 0,
         }
     }
@@ -173,7 +179,9 @@ impl ServiceConfig {
             ("limits.connections", limits.connections as u64),
             ("limits.clients", limits.clients as u64),
             ("limits.idle_seconds", limits.idle_seconds),
-            ("retention.days", self.retention.days.into()),
+            ("retention.raw_days", self.retention.raw_days.into()),
+            ("retention.minute_days", self.retention.minute_days.into()),
+            ("retention.hour_days", self.retention.hour_days.into()),
         ];
         if let Some((key, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
             let why = "must not be zero";
@@ -187,12 +195,10 @@ impl ServiceConfig {
     }
 }
 
-impl RetentionConfig {
-    /// How long windows are kept.
-    pub fn age(&self) -> Duration {
-        const DAY_SECONDS: u64 = 24 * 60 * 60;
-        Duration::from_secs(u64::from(self.days).saturating_mul(DAY_SECONDS))
-    }
+/// So many days.
+pub fn days(count: u32) -> Duration {
+    const DAY_SECONDS: u64 = 24 * 60 * 60;
+    Duration::from_secs(u64::from(count).saturating_mul(DAY_SECONDS))
 }
 
 /// What a client with a certificate may do, when nothing is said.
@@ -204,7 +210,7 @@ fn all_roles() -> Vec<RoleName> {
 mod tests {
     use std::error::Error as _;
 
-    use super::{super::load, ConfigError, RoleName, ServiceConfig};
+    use super::{super::load, ConfigError, RoleName, ServiceConfig, days};
 
     /// Loads a text as a file.
     fn parse(text: &str) -> Result<ServiceConfig, ConfigError> {
@@ -226,12 +232,12 @@ mod tests {
             "listen = \"0.0.0.0:1\"\ndata = \"/d\"\n[tls]\ncert = \"c\"\nkey = \"k\"\n\
              client_ca = \"a\"\nclient_roles = [\"write\"]\n[access]\ntokens_file = \"t\"\n\
              tokens = [{ role = \"read\", sha256 = \"00\", name = \"n\" }]\n\
-             [limits]\nmemory_mib = 64\n[retention]\ndays = 3\nsize_bytes = 5\n",
+             [limits]\nmemory_mib = 64\n[retention]\nraw_days = 3\nsize_bytes = 5\n",
         )
         .unwrap();
         assert_eq!(vec![RoleName::Write], config.tls.unwrap().client_roles);
         assert_eq!(64, config.limits.memory_mib);
-        assert_eq!(3 * 86_400, config.retention.age().as_secs());
+        assert_eq!(3 * 86_400, days(config.retention.raw_days).as_secs());
     }
 
     #[test]

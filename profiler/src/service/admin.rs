@@ -16,7 +16,7 @@ use prometheus_client::{encoding::text, metrics::gauge::Gauge, registry::Registr
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
-use super::{live::Live, store::Store};
+use super::{live::Live, query::Reader, store::Store};
 use crate::telemetry::{Alarm, Alarms};
 
 /// Header that a backup is asked for with. A page in somebody's browser cannot send it unasked.
@@ -28,10 +28,68 @@ const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 /// What these answers are made from.
 pub(super) struct Admin {
     store: Arc<dyn Store>,
+    reader: Arc<Reader>,
     live: Live,
     alarms: Alarms,
     metrics: RwLock<Registry>,
+    gauges: Gauges,
+}
+
+/// Numbers that are read when they are asked for.
+#[derive(Clone, Default)]
+struct Gauges {
     connected: Gauge,
+    cache_hits: Gauge,
+    cache_misses: Gauge,
+    cache_entries: Gauge,
+    cache_bytes: Gauge,
+}
+
+impl Gauges {
+    /// Makes them part of the metrics.
+    fn register(&self, registry: &mut Registry) {
+        let gauges = [
+            (
+                "daemons_connected",
+                "Daemons that are connected",
+                &self.connected,
+            ),
+            (
+                "query_cache_hits",
+                "Answers that were cached",
+                &self.cache_hits,
+            ),
+            (
+                "query_cache_misses",
+                "Answers that were not cached",
+                &self.cache_misses,
+            ),
+            (
+                "query_cache_entries",
+                "Answers in the cache",
+                &self.cache_entries,
+            ),
+            (
+                "query_cache_bytes",
+                "Memory of the cache",
+                &self.cache_bytes,
+            ),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
+    }
+
+    /// Reads the numbers.
+    fn read(&self, reader: &Reader, live: &Live) {
+        let cache = reader.cache_stats();
+        let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.connected, live.connected_count() as u64);
+        set(&self.cache_hits, cache.hits);
+        set(&self.cache_misses, cache.misses);
+        set(&self.cache_entries, cache.entries);
+        set(&self.cache_bytes, cache.size_bytes);
+    }
 }
 
 /// What `/healthz` answers.
@@ -55,19 +113,20 @@ impl Admin {
     /// Takes the metrics of others, and adds its own.
     pub(super) fn new(
         store: Arc<dyn Store>,
+        reader: Arc<Reader>,
         live: Live,
         alarms: Alarms,
         mut metrics: Registry,
     ) -> Self {
-        let connected = Gauge::default();
-        let help = "Daemons that are connected";
-        metrics.register("daemons_connected", help, connected.clone());
+        let gauges = Gauges::default();
+        gauges.register(&mut metrics);
         Self {
             store,
+            reader,
             live,
             alarms,
             metrics: RwLock::new(metrics),
-            connected,
+            gauges,
         }
     }
 
@@ -95,8 +154,7 @@ async fn health(State(admin): State<Arc<Admin>>) -> Json<Health> {
 
 /// Numbers for Prometheus.
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
-    let daemons = i64::try_from(admin.live.connected_count()).unwrap_or(i64::MAX);
-    admin.connected.set(daemons);
+    admin.gauges.read(&admin.reader, &admin.live);
     let mut page = String::new();
     let encoded = {
         let registry = admin.metrics.read().unwrap_or_else(PoisonError::into_inner);

@@ -10,3 +10,10 @@ pub mod live;
 pub mod query;
 pub mod run;
 pub mod store;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod http_tests;
+#[cfg(test)]
+mod stream_tests;

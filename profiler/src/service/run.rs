@@ -1,6 +1,6 @@
 //! The query service, put together: one port for all who deliver and all who ask.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use axum::{
@@ -11,11 +11,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use prometheus_client::registry::Registry;
-use tokio::{
-    net::TcpListener,
-    task::{JoinHandle, spawn_blocking},
-    time::{MissedTickBehavior, interval},
-};
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, service::Routes};
 use tonic_health::server::{HealthReporter, health_reporter};
@@ -27,17 +23,15 @@ use super::{
     connections::Connections,
     ingest::{Ingest, IngestServer, IngestSettings, OtlpServer, upload_routes},
     live::Live,
+    query::{self, Reader},
     store::Store,
 };
-use crate::{clock, config::ServiceConfig, telemetry::Alarms, wire::v1};
+use crate::{config::ServiceConfig, telemetry::Alarms, wire::v1};
 
 pub use super::admin::ADMIN_HEADER;
 
 /// File in the store's folder that remembers whose sender ids are.
 const SENDERS_FILE: &str = "senders";
-
-/// How often old windows are looked for.
-const RETENTION_INTERVAL: Duration = Duration::from_secs(15 * 60);
 
 /// The service, running.
 pub struct Service {
@@ -49,7 +43,6 @@ pub struct Service {
     stop: CancellationToken,
     health: HealthReporter,
     connections: JoinHandle<()>,
-    retention: JoinHandle<()>,
 }
 
 impl Service {
@@ -74,8 +67,9 @@ impl Service {
         let mut metrics = Registry::with_prefix("profiler");
         ingest.counters().register(&mut metrics);
         access.counters().register(&mut metrics);
-        let admin = Admin::new(Arc::clone(&store), live.clone(), alarms.clone(), metrics);
-        let (health, grpc) = grpc_routes(&ingest).await?;
+        let reader = Arc::new(Reader::new(Arc::clone(&store)));
+        let (health, grpc) = grpc_routes(&ingest, &reader, &live).await?;
+        let admin = Admin::new(store, reader, live.clone(), alarms.clone(), metrics);
         let router = grpc
             .merge(upload_routes(ingest))
             .merge(admin.routes())
@@ -105,7 +99,6 @@ impl Service {
             stop,
             health,
             connections: tokio::spawn(connections.run()),
-            retention: tokio::spawn(keep_young(store, config.retention.age())),
         })
     }
 
@@ -140,7 +133,6 @@ impl Service {
     pub async fn stop(self) {
         self.health.set_not_serving::<IngestServer>().await;
         self.stop.cancel();
-        self.retention.abort();
         if self.connections.await.is_err() {
             tracing::error!("the connections ended early");
         }
@@ -148,7 +140,11 @@ impl Service {
 }
 
 /// The services that speak gRPC and gRPC-Web. Each further one is one line here.
-async fn grpc_routes(ingest: &Arc<Ingest>) -> anyhow::Result<(HealthReporter, Router)> {
+async fn grpc_routes(
+    ingest: &Arc<Ingest>,
+    reader: &Arc<Reader>,
+    live: &Live,
+) -> anyhow::Result<(HealthReporter, Router)> {
     let (reporter, health) = health_reporter();
     reporter.set_serving::<IngestServer>().await;
     let reflection = || {
@@ -160,7 +156,8 @@ async fn grpc_routes(ingest: &Arc<Ingest>) -> anyhow::Result<(HealthReporter, Ro
         .add_service(reflection().build_v1().context("descriptors")?)
         .add_service(reflection().build_v1alpha().context("descriptors")?)
         .add_service(IngestServer::new(Arc::clone(ingest)))
-        .add_service(OtlpServer::new(Arc::clone(ingest)));
+        .add_service(OtlpServer::new(Arc::clone(ingest)))
+        .add_service(query::server(Arc::clone(reader), live.clone()));
     let router = routes.into_axum_router().reset_fallback();
     Ok((reporter, router.layer(GrpcWebLayer::new())))
 }
@@ -185,22 +182,5 @@ async fn not_found(request: Request) -> Response {
 fn warn_of_open_doors(access: &Access, address: SocketAddr) {
     if access.is_open() && !address.ip().is_loopback() {
         tracing::warn!(%address, "everyone who reaches this address may read and write; set access.tokens_file");
-    }
-}
-
-/// Forgets windows that are too old, every now and then, until it is aborted.
-#[expect(clippy::infinite_loop, reason = "ends when the task is aborted")]
-async fn keep_young(store: Arc<dyn Store>, age: Duration) {
-    let mut tick = interval(RETENTION_INTERVAL);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        let store = Arc::clone(&store);
-        let before = clock::wall().saturating_sub(age);
-        match spawn_blocking(move || store.drop_before(before)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "old windows stay"),
-            Err(_panic) => tracing::error!("old windows stay: the store ended early"),
-        }
     }
 }

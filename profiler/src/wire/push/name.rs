@@ -55,7 +55,7 @@ pub fn parse_name(name: &str) -> AppName {
 
 #[cfg(test)]
 mod tests {
-    use super::{AppName, parse_name};
+    use super::{AppName, BTreeMap, parse_name};
 
     #[test]
     fn names_are_taken_apart() {
@@ -63,7 +63,7 @@ mod tests {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!("shop.api", name.service);
         assert_eq!(Some("cpu"), name.signal.as_deref());
-        let labels = std::collections::BTreeMap::from([pair("region", "eu"), pair("pod", "a-1")]);
+        let labels = BTreeMap::from([pair("region", "eu"), pair("pod", "a-1")]);
         assert_eq!(labels, name.labels);
     }
 
