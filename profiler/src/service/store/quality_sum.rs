@@ -26,7 +26,7 @@ const TRUNCATIONS: [Truncation; 9] = [
 ];
 
 /// Number of sums.
-pub(super) const FIELDS: usize = 10 + LOSSES.len() + TRUNCATIONS.len();
+pub(super) const FIELDS: usize = 11 + LOSSES.len() + TRUNCATIONS.len();
 
 /// Names of the sums on disk, in order. Rates and duty cycles are weighted by milliseconds.
 pub(super) const NAMES: [&str; FIELDS] = [
@@ -40,6 +40,7 @@ pub(super) const NAMES: [&str; FIELDS] = [
     "rate_asked_uhz_ms",
     "rate_effective_uhz_ms",
     "duty_ppm_ms",
+    "windows_lost",
     "lost_ring_full",
     "lost_scratch_busy",
     "lost_undecodable",
@@ -79,6 +80,7 @@ impl QualitySum {
             weighted(quality.rate_asked_hz),
             weighted(quality.rate_effective_hz),
             weighted(quality.duty_cycle),
+            quality.windows_lost,
         ];
         let lost = (LOSSES.iter()).map(|loss| quality.lost.get(loss).copied().unwrap_or_default());
         let truncated = (TRUNCATIONS.iter())
@@ -110,6 +112,7 @@ impl QualitySum {
             asked,
             effective,
             duty,
+            windows_lost,
             causes @ ..,
         ] = self.0;
         let (lost, truncated) = causes.split_at(LOSSES.len());
@@ -125,6 +128,7 @@ impl QualitySum {
             rate_asked_hz: mean(asked, duration_ms),
             rate_effective_hz: mean(effective, duration_ms),
             duty_cycle: mean(duty, duration_ms),
+            windows_lost,
         }
     }
 }
@@ -193,6 +197,7 @@ mod tests {
                 rate_asked_hz: 99.0,
                 rate_effective_hz: rate,
                 duty_cycle: 0.25,
+                windows_lost: 1,
             },
             ..HostWindow::default()
         }
