@@ -15,6 +15,7 @@ pub mod process;
 pub mod ring;
 pub mod run;
 mod sampling;
+pub mod ship;
 mod shutdown;
 mod slots;
 pub mod symbolize;
