@@ -102,7 +102,7 @@ impl Inner {
         batch: Batch,
     ) -> Result<Appended, StoreError> {
         // Outside the locks: the expensive part, and senders do not wait for one another's.
-        let record = encode_record(sender, sequence, &batch);
+        let record = encode_record(sender, sequence, &batch)?;
         let (done, appended) = oneshot::channel();
         let mut queue = lock(&self.queue);
         let state = self.state();

@@ -49,6 +49,8 @@ pub(super) struct Counters {
     pub(super) corrupt_records: Counter,
     /// Bytes cut off the log.
     pub(super) torn_bytes: Counter,
+    /// Parts that were left out.
+    pub(super) parts_unreadable: Counter,
     /// Times there was no room.
     pub(super) full_events: Counter,
     /// Flushes.

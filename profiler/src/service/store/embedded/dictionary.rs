@@ -89,7 +89,7 @@ impl Dictionary {
 
     /// The frames of an entry.
     fn levels_of(&self, entry: StackEntry) -> impl Iterator<Item = &Arc<FrameDefinition>> {
-        let start = usize::try_from(entry.start).unwrap_or(usize::MAX);
+        let start = to_length(entry.start);
         let levels = self
             .levels
             .get(start..start.saturating_add(to_index(entry.count)));
@@ -114,9 +114,19 @@ impl Dictionary {
         }
     }
 
-    /// Takes what was written before.
-    pub(super) fn load(&mut self, definitions: Definitions) {
-        self.define(SenderId::default(), definitions);
+    /// Takes what was written before: the frames of all files first, because a merged file may
+    /// hold frames of stacks in another.
+    pub(super) fn load(&mut self, files: Vec<Definitions>) {
+        let mut stacks = Vec::new();
+        for definitions in files {
+            for frame in definitions.frames {
+                self.define_frame(SenderId::default(), frame);
+            }
+            stacks.push(definitions.stacks);
+        }
+        for stack in stacks.into_iter().flatten() {
+            self.define_stack(SenderId::default(), &stack);
+        }
         self.fresh_frames.clear();
         self.fresh_stacks.clear();
     }
@@ -150,7 +160,8 @@ impl Dictionary {
         }
     }
 
-    /// Takes one stack whose frames are defined.
+    /// Takes one stack. One with a frame that is not defined (its file was damaged) stays undefined,
+    /// so that it is asked for again, instead of being cut.
     fn define_stack(&mut self, sender: SenderId, stack: &StackDefinition) {
         let (sent, high) = (stack.hash.id(), stack.hash.high());
         let id = StackId(settle(sent.0, high, |id| {
@@ -166,7 +177,11 @@ impl Dictionary {
         let start = u64::try_from(self.levels.len()).unwrap_or(u64::MAX);
         for frame in &stack.frames {
             let frame = (self.frame_aliases.get(&(sender, *frame)).copied()).unwrap_or(*frame);
-            self.levels.extend(self.frame_places.get(&frame.0));
+            let Some(place) = self.frame_places.get(&frame.0) else {
+                self.levels.truncate(to_length(start));
+                return;
+            };
+            self.levels.push(*place);
         }
         let end = u64::try_from(self.levels.len()).unwrap_or(u64::MAX);
         let count = u32::try_from(end - start).unwrap_or(u32::MAX);
@@ -239,6 +254,11 @@ fn settle(id: u64, high: u64, known: impl Fn(u64) -> Option<u64>) -> u64 {
     candidate
 }
 
+/// A length of the arena as an index.
+fn to_length(length: u64) -> usize {
+    usize::try_from(length).expect("this program needs 64 bits")
+}
+
 /// A place as an index.
 fn to_index(place: u32) -> usize {
     usize::try_from(place).expect("this program needs 64 bits")
@@ -286,6 +306,26 @@ mod tests {
         assert_eq!([1, 2], addresses);
         assert_eq!(2, dictionary.size().collisions);
         assert_eq!(2, dictionary.size().stacks);
+    }
+
+    #[test]
+    fn files_are_loaded_in_any_order_and_a_stack_without_its_frame_is_not_cut() {
+        let mut dictionary = Dictionary::default();
+        let frame = fixture::frame(1);
+        let whole = fixture::stack(1, vec![frame.hash.id()]);
+        let lost = fixture::stack(2, vec![frame.hash.id(), fixture::frame(2).hash.id()]);
+        let stacks = Definitions {
+            frames: vec![],
+            stacks: vec![whole.clone(), lost.clone()],
+        };
+        let frames = Definitions {
+            frames: vec![frame],
+            stacks: vec![],
+        };
+        dictionary.load(vec![stacks, frames]);
+        let found = dictionary.stack(whole.hash.id());
+        assert_eq!(Some(whole.frames.as_slice()), found.as_deref());
+        assert_eq!(None, dictionary.stack(lost.hash.id()));
     }
 
     #[test]

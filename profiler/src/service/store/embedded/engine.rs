@@ -196,6 +196,7 @@ fn open(dir: &Path, options: StoreOptions) -> Result<Inner, StoreError> {
         .map(|facts| Part::new(dir, facts))
         .collect();
     let next_part = sweep(dir, &parts)?;
+    let listed = parts.len();
     load(&mut state, &catalog, parts)?;
     let first = catalog.meta("wal_first")?.unwrap_or(1);
     let (wal, replay) = Wal::open(&dir.join("wal"), first)?;
@@ -203,6 +204,8 @@ fn open(dir: &Path, options: StoreOptions) -> Result<Inner, StoreError> {
     let counters = Counters::default();
     counters.corrupt_records.add(replay.corrupt);
     counters.torn_bytes.add(replay.torn_bytes);
+    let unreadable = listed - state.parts.len();
+    (counters.parts_unreadable).add(u64::try_from(unreadable).unwrap_or(u64::MAX));
     for record in replay.records {
         state.apply(record.sender, record.sequence, record.batch);
     }
@@ -267,19 +270,30 @@ fn sweep(dir: &Path, parts: &[Arc<Part>]) -> Result<u64, StoreError> {
     Ok(next)
 }
 
-/// Loads series and definitions.
+/// Loads series and definitions. Parts that are damaged are left out: definitions come again when
+/// they are needed, and sums stand in for rows.
 fn load(state: &mut State, catalog: &Catalog, parts: Vec<Arc<Part>>) -> Result<(), StoreError> {
     for row in catalog.series()? {
         state.series.insert(row.id, row.labels, row.last_ts);
     }
-    for part in parts
-        .iter()
-        .filter(|part| part.facts.kind == Kind::Definitions)
-    {
-        state.dictionary.load(read_definitions(&part.path)?);
+    let mut readable = Vec::with_capacity(parts.len());
+    let mut files = Vec::new();
+    for part in parts {
+        let size = fs::metadata(&part.path).map(|metadata| metadata.len());
+        if size.ok() != Some(part.facts.size_bytes) {
+            continue;
+        }
+        if part.facts.kind == Kind::Definitions {
+            let Ok(definitions) = read_definitions(&part.path) else {
+                continue;
+            };
+            files.push(definitions);
+        }
+        readable.push(part);
     }
+    state.dictionary.load(files);
     catalog.load_aliases(&mut state.dictionary)?;
-    state.parts = Arc::new(parts);
+    state.parts = Arc::new(readable);
     Ok(())
 }
 

@@ -178,7 +178,11 @@ impl<'a> NewParts<'a> {
         let facts = std::mem::take(&mut self.facts);
         let applied = lock(&self.inner.catalog).apply_with_parts(change, &facts, removed);
         if let Err(error) = applied {
-            self.facts = facts;
+            // Any other error leaves open whether the next start finds the change made: then the
+            // files must be there, and else they are swept.
+            if matches!(error, StoreError::Full { .. }) {
+                self.facts = facts;
+            }
             return Err(error);
         }
         let added = (facts.into_iter()).map(|facts| Part::new(&self.inner.dir, facts));
@@ -232,6 +236,15 @@ impl Inner {
     /// # Errors
     /// The disk's. The rows stay in memory and in the log, and the next flush takes them.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
+        let flushed = self.flush_all();
+        if let Err(error) = &flushed {
+            self.note_write(Err(error));
+        }
+        flushed
+    }
+
+    /// Does what [`Self::flush`] says.
+    fn flush_all(&self) -> Result<(), StoreError> {
         let _flushing = lock(&self.flushing);
         let Some(frozen) = self.freeze()? else {
             return Ok(());
@@ -243,8 +256,6 @@ impl Inner {
             for (sender, sequence) in frozen.sequences {
                 state.fresh_sequences.entry(sender).or_insert(sequence);
             }
-            drop(state);
-            self.note_write(Err(&error));
             return Err(error);
         }
         self.counters.flushes.bump();

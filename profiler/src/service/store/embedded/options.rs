@@ -113,6 +113,8 @@ pub struct StoreStats {
     pub corrupt_records: u64,
     /// Bytes of torn writes that were cut off the log.
     pub torn_bytes: u64,
+    /// Parts that are listed but are not there, not whole or cannot be read: left out.
+    pub parts_unreadable: u64,
     /// Times there was no room.
     pub full_events: u64,
     /// Times rows were written as parts.

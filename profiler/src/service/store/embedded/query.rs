@@ -431,21 +431,42 @@ fn unlimited() -> QueryLimits {
 
 /// Sums by two numbers.
 #[derive(Default)]
-struct Sums(SumMap);
+struct Sums {
+    /// All but the last.
+    map: SumMap,
+    /// The key that came last and its sum: merged parts have equal keys side by side.
+    last: Option<(SumKey, u64)>,
+}
+
+/// Two numbers.
+type SumKey = (u64, u64);
 
 /// A value by two numbers.
-type SumMap = HashMap<(u64, u64), u64, BuildHasherDefault<IdHasher>>;
+type SumMap = HashMap<SumKey, u64, BuildHasherDefault<IdHasher>>;
 
 impl Sums {
     /// Adds a value.
     fn add(&mut self, key: (u64, u64), value: u64) {
-        let sum = self.0.entry(key).or_default();
-        *sum = sum.saturating_add(value);
+        match &mut self.last {
+            Some((last, sum)) if *last == key => *sum = sum.saturating_add(value),
+            Some(_) | None => {
+                self.settle();
+                self.last = Some((key, value));
+            }
+        }
+    }
+
+    /// Puts the last sum to the others.
+    fn settle(&mut self) {
+        if let Some((key, value)) = self.last.take() {
+            let sum = self.map.entry(key).or_default();
+            *sum = sum.saturating_add(value);
+        }
     }
 
     /// Adds other sums.
     fn merge(&mut self, other: Self) {
-        for (key, value) in other.0 {
+        for (key, value) in other {
             self.add(key, value);
         }
     }
@@ -455,7 +476,8 @@ impl IntoIterator for Sums {
     type Item = ((u64, u64), u64);
     type IntoIter = std::collections::hash_map::IntoIter<(u64, u64), u64>;
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+    fn into_iter(mut self) -> Self::IntoIter {
+        self.settle();
+        self.map.into_iter()
     }
 }

@@ -212,6 +212,38 @@ fn a_damaged_record_is_refused_counted_and_the_rest_is_kept() {
 }
 
 #[test]
+fn a_part_that_is_damaged_is_left_out_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(dir.path(), quiet()).unwrap();
+    append(&store, 1, 1, fixture::small_batch(1));
+    store.flush().unwrap();
+    let mut late = fixture::small_batch(2);
+    late.windows[0].span.start += Duration::from_secs(3600);
+    append(&store, 1, 2, late);
+    store.flush().unwrap();
+    drop(store);
+    let samples = fs::read_dir(dir.path().join("samples")).unwrap();
+    let mut paths: Vec<PathBuf> = samples.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    fs::write(&paths[0], "not whole").unwrap();
+    for entry in fs::read_dir(dir.path().join("definitions")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(path, bytes).unwrap();
+    }
+    let store = EmbeddedStore::open(dir.path(), quiet()).unwrap();
+    assert_eq!(2, store.stats().parts_unreadable);
+    assert_eq!(2, sum(&store));
+    let mut batch = fixture::small_batch(3);
+    batch.definitions = crate::model::Definitions::default();
+    let refused = store.append(SenderId(1), 3, batch);
+    assert!(matches!(refused, Err(StoreError::Undefined { .. })));
+    append(&store, 1, 3, fixture::small_batch(3));
+    assert_eq!(5, sum(&store));
+}
+
+#[test]
 fn files_that_nobody_lists_are_swept_and_two_processes_are_kept_apart() {
     let dir = tempfile::tempdir().unwrap();
     let store = EmbeddedStore::open(dir.path(), quiet()).unwrap();

@@ -192,6 +192,7 @@ impl Inner {
             cache_misses: counters.cache_misses.get(),
             corrupt_records: counters.corrupt_records.get(),
             torn_bytes: counters.torn_bytes.get(),
+            parts_unreadable: counters.parts_unreadable.get(),
             full_events: counters.full_events.get(),
             flushes: counters.flushes.get(),
             compactions: counters.compactions.get(),

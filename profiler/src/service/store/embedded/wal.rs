@@ -43,19 +43,33 @@ pub(super) struct Record {
 }
 
 /// A batch as a record's bytes.
-pub(super) fn encode_record(sender: SenderId, sequence: u64, batch: &Batch) -> Vec<u8> {
+///
+/// # Errors
+/// It is so large that reading it again would be refused; far above what ingest lets through.
+pub(super) fn encode_record(
+    sender: SenderId,
+    sequence: u64,
+    batch: &Batch,
+) -> Result<Vec<u8>, StoreError> {
+    let bytes = encode_batch(batch);
+    if limits::RECORD_SIZE_BYTES_MAX < bytes.len() {
+        return Err(StoreError::File {
+            path: "a batch".to_owned(),
+            reason: format!("{} bytes are too many for one record", bytes.len()),
+        });
+    }
     let mut body = Vec::with_capacity(BODY_HEAD_BYTES);
     body.push(KIND_BATCH);
     body.extend(sender.0.to_le_bytes());
     body.extend(sequence.to_le_bytes());
-    body.extend(lz4_flex::compress_prepend_size(&encode_batch(batch)));
-    let size = u32::try_from(body.len()).expect("ingest bounds batches far below 4 GiB");
+    body.extend(lz4_flex::compress_prepend_size(&bytes));
+    let size = u32::try_from(body.len()).unwrap_or(u32::MAX);
     let mut record = Vec::with_capacity(HEAD_BYTES + body.len());
     record.extend(MAGIC);
     record.extend(size.to_le_bytes());
     record.extend(crc32c::crc32c(&body).to_le_bytes());
     record.extend(body);
-    record
+    Ok(record)
 }
 
 /// The log, open for more.
@@ -298,9 +312,10 @@ fn truncate(path: &Path, size: usize) -> io::Result<()> {
 /// A new segment. One of that number is from a failed attempt and empty.
 fn create(dir: &Path, segment: u64) -> Result<File, StoreError> {
     let path = segment_path(dir, segment);
-    let mut options = OpenOptions::new();
-    let file = (options.write(true).create(true).truncate(true)).open(&path);
-    let file = file.map_err(|error| write_error(&path, &error))?;
+    // Appending: what is taken back after a failure must not leave a hole before what follows.
+    let opened = OpenOptions::new().append(true).create(true).open(&path);
+    let emptied = opened.and_then(|file| file.set_len(0).map(|()| file));
+    let file = emptied.map_err(|error| write_error(&path, &error))?;
     sync_dir(dir)?;
     Ok(file)
 }
@@ -336,7 +351,7 @@ mod tests {
         let mut bytes = Vec::new();
         let ends = [1, 2, 3].map(|sequence| {
             let batch = fixture::small_batch(sequence);
-            bytes.extend(encode_record(SenderId(7), sequence, &batch));
+            bytes.extend(encode_record(SenderId(7), sequence, &batch).unwrap());
             bytes.len()
         });
         (bytes, ends)
@@ -380,7 +395,7 @@ mod tests {
         let path = dir.path().join("000000000001.wal");
         fs::write(&path, &bytes[..ends[2] - 1]).unwrap();
         let (mut wal, _replay) = Wal::open(dir.path(), 1).unwrap();
-        let record = encode_record(SenderId(7), 9, &fixture::small_batch(9));
+        let record = encode_record(SenderId(7), 9, &fixture::small_batch(9)).unwrap();
         wal.append(&[&record]).unwrap();
         drop(wal);
         let (_wal, replay) = Wal::open(dir.path(), 1).unwrap();
