@@ -3,7 +3,10 @@
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{convert::ConvertArgs, diff::DiffArgs, doctor::DoctorArgs, record::RecordArgs};
+use super::{
+    convert::ConvertArgs, daemon::DaemonArgs, diff::DiffArgs, doctor::DoctorArgs,
+    record::RecordArgs,
+};
 
 /// An eBPF host profiler: complete stacks of every process, no frame pointers needed.
 #[derive(Debug, Parser)]
@@ -17,6 +20,7 @@ Examples:
   profiler record -p 1234 -o out.pb.gz         one process until Ctrl-C, for go tool pprof
   profiler record -o out.svg -- make -j4       a command and its children
   profiler diff before.pb.gz after.pb.gz -o diff.svg
+  profiler daemon --server http://HOST:7317    this host for good, to a query service
   profiler doctor                              what this kernel and these privileges allow"
 )]
 pub struct Args {
@@ -33,6 +37,8 @@ pub struct Args {
 pub enum Command {
     /// Record a profile and write it to files
     Record(RecordArgs),
+    /// Sample this host for good and ship every window to a query service
+    Daemon(DaemonArgs),
     /// Draw what changed between two profiles
     Diff(DiffArgs),
     /// Convert a profile from one format to another

@@ -6,6 +6,7 @@
 pub mod args;
 pub mod convert;
 mod cost;
+pub mod daemon;
 pub mod diff;
 pub mod doctor;
 mod exit;
