@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::{
-    convert::ConvertArgs, diff::DiffArgs, doctor::DoctorArgs, record::RecordArgs,
+    convert::ConvertArgs, daemon::DaemonArgs, diff::DiffArgs, doctor::DoctorArgs, record::RecordArgs,
     serve::ServeArgs, top::TopArgs, up::UpArgs,
 };
 
@@ -21,6 +21,7 @@ Examples:
   profiler record -o out.svg -- make -j4       a command and its children
   profiler diff before.pb.gz after.pb.gz -o diff.svg
   profiler serve --data ./data                 take, store and answer what daemons deliver
+  profiler daemon --server http://HOST:7317    this host for good, to a query service
   profiler doctor                              what this kernel and these privileges allow"
 )]
 pub struct Args {
@@ -41,6 +42,8 @@ pub enum Command {
     Up(UpArgs),
     /// Watch this host live, by process and function
     Top(TopArgs),
+    /// Sample this host for good and ship every window to a query service
+    Daemon(DaemonArgs),
     /// Draw what changed between two profiles
     Diff(DiffArgs),
     /// Convert a profile from one format to another

@@ -8,9 +8,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     args::{Args, Command},
-    convert, diff, doctor, output, record, serve, top, up,
+    convert, daemon, diff, doctor, output, record, serve, top, up,
 };
-use crate::{host::run::ProbeError, render::FormatError};
+use crate::{config::ConfigError, host::run::ProbeError, render::FormatError};
 
 /// A check failed, or anything else went wrong.
 const FAILED: u8 = 1;
@@ -38,6 +38,7 @@ fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Record(args) => record::run(args),
         Command::Up(args) => up::run(args),
         Command::Top(args) => top::run(args),
+        Command::Daemon(args) => daemon::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Serve(args) => serve::run(args),
@@ -78,7 +79,8 @@ fn code_of(error: &anyhow::Error) -> u8 {
     let caused_by = |is: fn(&(dyn Error + 'static)) -> bool| error.chain().any(is);
     if caused_by(<dyn Error>::is::<ProbeError>) {
         NOT_ALLOWED
-    } else if caused_by(<dyn Error>::is::<FormatError>) {
+    } else if caused_by(<dyn Error>::is::<FormatError>) || caused_by(<dyn Error>::is::<ConfigError>)
+    {
         WRONG_USAGE
     } else {
         FAILED

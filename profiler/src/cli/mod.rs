@@ -7,6 +7,7 @@ pub mod args;
 mod backup;
 pub mod convert;
 mod cost;
+pub mod daemon;
 pub mod diff;
 pub mod doctor;
 mod exit;

@@ -22,7 +22,7 @@ use super::{
     probe::{self, Filter, Sampling, Unwinding},
     process::ObjectsById,
     run::DRAIN_INTERVAL,
-    sampling::{Cost, Host, SamplingOptions, host_name, kernel_release, raise_priority},
+    sampling::{Cost, Host, SamplingOptions, kernel_release, raise_priority},
     shutdown::Shutdown,
 };
 use crate::{
@@ -39,6 +39,8 @@ const CLOCK_STEP_MIN: Duration = Duration::from_millis(100);
 /// How to watch the whole host.
 #[derive(Clone, Debug)]
 pub struct WatchOptions {
+    /// Name of this host, as profiles and labels have it.
+    pub host: String,
     /// How user stacks are followed.
     pub unwinding: Unwinding,
     /// Samples a second and CPU.
@@ -227,7 +229,7 @@ impl Cutter {
             length: options.window,
             jobs,
             facts: ProfileFacts {
-                host: host_name(),
+                host: options.host.clone(),
                 kernel_release: kernel_release(),
                 rate_asked_hz: f64::from(options.rate_hz),
                 cpus: sampling.cpus,

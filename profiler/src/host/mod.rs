@@ -6,7 +6,9 @@
 pub mod aggregate;
 mod command;
 mod continuous;
+pub mod daemon;
 pub mod labels;
+mod metrics;
 mod name_cache;
 mod naming;
 pub mod object;
@@ -19,6 +21,7 @@ pub mod ship;
 mod shutdown;
 mod slots;
 pub mod symbolize;
+mod systemd;
 mod table_loader;
 pub mod unwind;
 mod windows;

@@ -25,6 +25,7 @@ const FULL_WINDOWS: usize = 3;
 /// Watches the host until there were enough full windows.
 fn windows() -> Vec<WatchedWindow> {
     let options = WatchOptions {
+        host: "here".to_owned(),
         unwinding: Unwinding::Auto,
         rate_hz: FAST_HZ,
         window: WINDOW,
@@ -62,7 +63,7 @@ fn check_labels(profile: &Profile) {
         assert_eq!("split", labels[name], "{name} of {labels:?}");
     }
     assert!(labels["exe"].ends_with("/split"), "{labels:?}");
-    assert_eq!(profile.host, labels["host"]);
+    assert_eq!("here", labels["host"]);
     assert!(
         labels.contains_key("build_id") && labels.contains_key("pid"),
         "{labels:?}"

@@ -124,10 +124,7 @@ impl Shipper {
         let appended = spool.append(&payload, windows);
         (counters.is_spool_failing).store(appended.is_err(), Ordering::Relaxed);
         match appended {
-            Ok(_sequence) => {
-                add(&counters.batches_taken, 1);
-                add(&counters.windows_lost, dropped);
-            }
+            Ok(_sequence) => add(&counters.batches_taken, 1),
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -151,6 +148,7 @@ impl Shipper {
         ShipState {
             spool_size_bytes: spool.size_bytes(),
             spool_batches: spool.waiting(),
+            windows_lost: spool.lost(),
             ..self.shared.counters.state()
         }
     }

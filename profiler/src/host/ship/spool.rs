@@ -9,7 +9,7 @@ use std::{
 use super::{
     error::ShipError,
     limits::{SEGMENT_SIZE_BYTES_MAX, SEGMENT_SIZE_BYTES_MIN, SEGMENTS_WANTED},
-    segment::{Segment, number_of, record_size_bytes},
+    segment::{Record, Segment, number_of, record_size_bytes},
 };
 use crate::model::SenderId;
 
@@ -32,8 +32,10 @@ pub struct Spool {
     next_sequence: u64,
     /// Batches up to this number are durable at the service.
     acknowledged: u64,
-    /// Windows dropped unsent, since this was last asked.
+    /// Windows dropped unsent that no later window has told of yet.
     dropped: u64,
+    /// Windows dropped unsent since the spool was opened.
+    lost: u64,
 }
 
 impl Spool {
@@ -73,6 +75,7 @@ impl Spool {
             segments,
             acknowledged: 0,
             dropped: u64::from(was_killed),
+            lost: u64::from(was_killed),
         })
     }
 
@@ -162,8 +165,9 @@ impl Spool {
         let Some(oldest) = self.segments.pop_front() else {
             return false;
         };
-        let unsent = (oldest.records.iter()).filter(|record| self.acknowledged < record.sequence);
-        self.dropped += unsent.map(|record| record.windows).sum::<u64>();
+        for record in &oldest.records {
+            self.lose(record);
+        }
         oldest.remove();
         true
     }
@@ -202,15 +206,33 @@ impl Spool {
     /// Gives up the batches up to a number, because the service will never take them.
     pub fn give_up(&mut self, sequence: u64) {
         let records = self.segments.iter().flat_map(|segment| &segment.records);
-        let given_up = records
-            .filter(|record| self.acknowledged < record.sequence && record.sequence <= sequence);
-        self.dropped += given_up.map(|record| record.windows).sum::<u64>();
+        let given_up: Vec<Record> = records
+            .filter(|record| record.sequence <= sequence)
+            .copied()
+            .collect();
+        for record in &given_up {
+            self.lose(record);
+        }
         self.acknowledge(sequence);
     }
 
-    /// Counts windows that were dropped before they came here.
+    /// Counts a record that goes, if the service does not have it.
+    fn lose(&mut self, record: &Record) {
+        if self.acknowledged < record.sequence {
+            self.dropped += record.windows;
+            self.lost += 1;
+        }
+    }
+
+    /// Windows dropped unsent since the spool was opened.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Counts a batch that could not be appended; `windows` as for [`Spool::append`].
     pub fn count_dropped(&mut self, windows: u64) {
         self.dropped += windows;
+        self.lost += 1;
     }
 
     /// The daemon ends by itself: nothing is lost with it.

@@ -12,10 +12,7 @@ use super::{
     counters::add,
     error::ShipError,
     known::Known,
-    limits::{
-        ACK_PATIENCE, CONNECT_PATIENCE, IN_FLIGHT_MAX, MESSAGE_SIZE_BYTES_MAX, REFUSALS_MAX,
-        SLOW_DOWN_MAX,
-    },
+    limits::{ACK_PATIENCE, CONNECT_PATIENCE, IN_FLIGHT_MAX, SLOW_DOWN_MAX},
     shipper::Shared,
 };
 use crate::{
@@ -54,8 +51,6 @@ struct Stream<'a> {
     progressed_at: Duration,
     /// Not to be sent to before.
     slow_until: Duration,
-    /// Times in a row that definitions were missing.
-    missing: u32,
 }
 
 /// Connects, and sends until something ends it. `progressed` is set once the service took a batch.
@@ -98,7 +93,6 @@ pub(super) async fn run(shared: &Shared, progressed: &mut bool) -> Result<End, S
         cursor: welcome.durable_sequence,
         progressed_at: clock::monotonic(),
         slow_until: Duration::ZERO,
-        missing: 0,
     };
     let end = stream.work(&mut responses, progressed).await;
     shared.connected(false);
@@ -181,8 +175,7 @@ impl Stream<'_> {
     /// A batch of the spool without the definitions that were sent before; `None` when it is not
     /// what this program writes.
     fn message(&mut self, sequence: u64, payload: &[u8]) -> Option<proto::Batch> {
-        let bytes_max = MESSAGE_SIZE_BYTES_MAX.max(limits::MESSAGE_SIZE_BYTES_MAX);
-        let bytes = zstd::bulk::decompress(payload, bytes_max).ok()?;
+        let bytes = zstd::bulk::decompress(payload, limits::MESSAGE_SIZE_BYTES_MAX).ok()?;
         let message = proto::Batch::decode(bytes.as_slice()).ok()?;
         let (_sequence, mut batch) = decode_batch(message).ok()?;
         self.known.strip(&mut batch);
@@ -202,18 +195,11 @@ impl Stream<'_> {
                     stacks = missing.stacks.len(),
                     "the service lacks definitions"
                 );
-                self.missing += 1;
-                if REFUSALS_MAX < self.missing {
-                    return Err(ShipError::Silent {
-                        what: "lacks definitions that it was sent",
-                    });
-                }
-                self.known.forget();
-                self.cursor = self
-                    .in_flight
-                    .front()
-                    .map_or(self.cursor, |first| first - 1);
-                self.in_flight.clear();
+                // What is under way was stripped of them, too. A new stream begins after what is
+                // durable, and with all definitions.
+                return Err(ShipError::Silent {
+                    what: "lacks definitions; they are sent again",
+                });
             }
             Some(ingest_response::Message::SlowDown(slow)) => {
                 let wait = Duration::from_nanos(slow.wait_ns).min(SLOW_DOWN_MAX);
@@ -236,7 +222,6 @@ impl Stream<'_> {
         add(&self.shared.counters.batches_acknowledged, count as u64);
         self.shared.spool().acknowledge(sequence);
         self.progressed_at = clock::monotonic();
-        self.missing = 0;
     }
 }
 

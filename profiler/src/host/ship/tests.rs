@@ -285,7 +285,7 @@ fn definitions_that_the_service_lacks_are_sent_again() {
     }
     let state = shipper.stop(PATIENCE);
     assert_eq!((1..=8).collect::<Vec<_>>(), numbers(&service), "{state:?}");
-    assert_eq!(1, state.connects, "on the same stream");
+    assert_eq!(2, state.connects, "on a second stream: {state:?}");
 }
 
 /// A full spool drops the oldest; the next window that arrives says how many.
