@@ -4,8 +4,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::{
-    convert::ConvertArgs, diff::DiffArgs, doctor::DoctorArgs, record::RecordArgs,
-    serve::ServeArgs,
+    convert::ConvertArgs, diff::DiffArgs, doctor::DoctorArgs, record::RecordArgs, serve::ServeArgs,
 };
 
 /// An eBPF host profiler: complete stacks of every process, no frame pointers needed.

@@ -12,6 +12,6 @@ pub use self::{
     load::load,
     service::{
         AccessConfig, LimitsConfig, RetentionConfig, RoleName, ServiceConfig, TlsConfig,
-        TokenConfig,
+        TokenConfig, days,
     },
 };

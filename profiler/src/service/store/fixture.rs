@@ -114,6 +114,7 @@ pub(super) fn rich_batch() -> Batch {
         rate_asked_hz: 99.5,
         rate_effective_hz: 98.25,
         duty_cycle: 1.0,
+        windows_lost: 9,
     };
     batch
 }

@@ -55,15 +55,16 @@ const REASONS: [Reason; 8] = [
 ];
 
 /// Losses, by their number on disk.
-const LOSSES: [Loss; 4] = [
+const LOSSES: [Loss; 5] = [
     Loss::RingFull,
     Loss::ScratchBusy,
     Loss::Undecodable,
     Loss::TableFull,
+    Loss::Other,
 ];
 
 /// Truncations, by their number on disk.
-const TRUNCATIONS: [Truncation; 9] = [
+const TRUNCATIONS: [Truncation; 10] = [
     Truncation::Depth,
     Truncation::Unmapped,
     Truncation::UnknownProcess,
@@ -73,6 +74,7 @@ const TRUNCATIONS: [Truncation; 9] = [
     Truncation::UnreadableStack,
     Truncation::NotAscending,
     Truncation::NoRegisters,
+    Truncation::Other,
 ];
 
 /// A batch as bytes.
@@ -267,6 +269,7 @@ impl Writer {
             quality.fallback,
             quality.frames,
             quality.frames_unnamed,
+            quality.windows_lost,
         ] {
             self.number(count);
         }
@@ -476,6 +479,7 @@ impl<'a> Reader<'a> {
             fallback: self.number()?,
             frames: self.number()?,
             frames_unnamed: self.number()?,
+            windows_lost: self.number()?,
             rate_asked_hz: self.word().map(f64::from_bits)?,
             rate_effective_hz: self.word().map(f64::from_bits)?,
             duty_cycle: self.word().map(f64::from_bits)?,
