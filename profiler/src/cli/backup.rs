@@ -69,7 +69,11 @@ pub(super) async fn of_running(args: &ServerArgs, dir: &Path) -> anyhow::Result<
     let body = to_bytes(body, ANSWER_SIZE_BYTES_MAX).await;
     let body = body.context("read the answer")?;
     let text = String::from_utf8_lossy(&body).into_owned();
-    ensure!(status.is_success(), "the service says {status}: {}", text.trim());
+    ensure!(
+        status.is_success(),
+        "the service says {status}: {}",
+        text.trim()
+    );
     Ok(text)
 }
 

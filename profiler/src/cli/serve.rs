@@ -1,6 +1,6 @@
 //! `profiler serve`: the query service.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     config::{self, ServiceConfig},
-    service::run::{Service, open_store},
+    service::{
+        run::{Service, open_store},
+        store::Store as _,
+    },
 };
 
 /// Run the query service: it takes what daemons deliver, stores it and answers.
@@ -100,10 +103,16 @@ async fn serve(config: &ServiceConfig) -> anyhow::Result<()> {
         hang_up: watch(SignalKind::hangup())?,
     };
     let store = open_store(config)?;
-    let service = Service::start(config, Arc::clone(&store)).await?;
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let service = Service::start_embedded(config, &store).await?;
+    let scheme = if config.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let (address, data) = (service.address(), config.data.display());
-    eprint(&format!("profiler: listening on {scheme}://{address}, data in {data}"));
+    eprint(&format!(
+        "profiler: listening on {scheme}://{address}, data in {data}"
+    ));
     while signals.next().await == Wish::Reload {
         match service.reload() {
             Ok(()) => tracing::info!("tokens and certificates were read again"),
@@ -162,7 +171,10 @@ mod tests {
         std::fs::write(&path, "listen = \"127.0.0.1:1\"\ndata = \"/file\"\n").unwrap();
         let file = path.to_string_lossy();
         let config = configured(&["--config", &file, "--data", "/typed"]).unwrap();
-        assert_eq!(("127.0.0.1:1", "/typed"), (&*config.listen.to_string(), config.data.to_str().unwrap()));
+        assert_eq!(
+            ("127.0.0.1:1", "/typed"),
+            (&*config.listen.to_string(), config.data.to_str().unwrap())
+        );
         assert_eq!(ServiceConfig::default(), configured(&[]).unwrap());
     }
 
@@ -173,6 +185,9 @@ mod tests {
         std::fs::write(&path, "[limits]\nmemory = 1\n").unwrap();
         let error = configured(&["--config", &path.to_string_lossy()]).unwrap_err();
         let text = format!("{error:#}");
-        assert!(text.contains("service.toml") && text.contains("memory"), "{text}");
+        assert!(
+            text.contains("service.toml") && text.contains("memory"),
+            "{text}"
+        );
     }
 }

@@ -14,6 +14,6 @@ pub use self::{
     load::load,
     service::{
         AccessConfig, LimitsConfig, RetentionConfig, RoleName, ServiceConfig, TlsConfig,
-        TokenConfig,
+        TokenConfig, days,
     },
 };

@@ -1,9 +1,6 @@
 //! Health, metrics and backups, over HTTP.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{path::PathBuf, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -12,12 +9,19 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use prometheus_client::{encoding::text, metrics::gauge::Gauge, registry::Registry};
+use prometheus_client::{encoding::text, registry::Registry};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
-use super::{live::Live, query::Reader, store::Store};
-use crate::telemetry::{Alarm, Alarms};
+use super::{
+    gauges::Gauges,
+    live::Live,
+    store::{EmbeddedStore, Store},
+};
+use crate::{
+    clock,
+    telemetry::{Alarm, Alarms},
+};
 
 /// Header that a backup is asked for with. A page in somebody's browser cannot send it unasked.
 pub const ADMIN_HEADER: &str = "x-profiler-admin";
@@ -27,69 +31,13 @@ const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// What these answers are made from.
 pub(super) struct Admin {
-    store: Arc<dyn Store>,
-    reader: Arc<Reader>,
-    live: Live,
-    alarms: Alarms,
-    metrics: RwLock<Registry>,
-    gauges: Gauges,
-}
-
-/// Numbers that are read when they are asked for.
-#[derive(Clone, Default)]
-struct Gauges {
-    connected: Gauge,
-    cache_hits: Gauge,
-    cache_misses: Gauge,
-    cache_entries: Gauge,
-    cache_bytes: Gauge,
-}
-
-impl Gauges {
-    /// Makes them part of the metrics.
-    fn register(&self, registry: &mut Registry) {
-        let gauges = [
-            (
-                "daemons_connected",
-                "Daemons that are connected",
-                &self.connected,
-            ),
-            (
-                "query_cache_hits",
-                "Answers that were cached",
-                &self.cache_hits,
-            ),
-            (
-                "query_cache_misses",
-                "Answers that were not cached",
-                &self.cache_misses,
-            ),
-            (
-                "query_cache_entries",
-                "Answers in the cache",
-                &self.cache_entries,
-            ),
-            (
-                "query_cache_bytes",
-                "Memory of the cache",
-                &self.cache_bytes,
-            ),
-        ];
-        for (name, help, gauge) in gauges {
-            registry.register(name, help, gauge.clone());
-        }
-    }
-
-    /// Reads the numbers.
-    fn read(&self, reader: &Reader, live: &Live) {
-        let cache = reader.cache_stats();
-        let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        set(&self.connected, live.connected_count() as u64);
-        set(&self.cache_hits, cache.hits);
-        set(&self.cache_misses, cache.misses);
-        set(&self.cache_entries, cache.entries);
-        set(&self.cache_bytes, cache.size_bytes);
-    }
+    pub(super) store: Arc<dyn Store>,
+    /// The store again, when it can say how it is.
+    pub(super) embedded: Option<Arc<EmbeddedStore>>,
+    pub(super) live: Live,
+    pub(super) alarms: Alarms,
+    pub(super) metrics: Registry,
+    pub(super) gauges: Gauges,
 }
 
 /// What `/healthz` answers.
@@ -110,26 +58,6 @@ struct BackupParameters {
 }
 
 impl Admin {
-    /// Takes the metrics of others, and adds its own.
-    pub(super) fn new(
-        store: Arc<dyn Store>,
-        reader: Arc<Reader>,
-        live: Live,
-        alarms: Alarms,
-        mut metrics: Registry,
-    ) -> Self {
-        let gauges = Gauges::default();
-        gauges.register(&mut metrics);
-        Self {
-            store,
-            reader,
-            live,
-            alarms,
-            metrics: RwLock::new(metrics),
-            gauges,
-        }
-    }
-
     /// `/healthz`, `/metrics` and `/admin/backup`.
     pub(super) fn routes(self) -> Router {
         Router::new()
@@ -138,11 +66,28 @@ impl Admin {
             .route("/admin/backup", post(backup))
             .with_state(Arc::new(self))
     }
+
+    /// What is wrong now: what was reported, and what the store says of itself.
+    fn alarms(&self) -> Vec<Alarm> {
+        let health = self.embedded.as_ref().map(|store| store.health());
+        let health = health.unwrap_or_default();
+        let conditions = [
+            ("store_disk", health.full),
+            ("store_upkeep", health.upkeep_error),
+        ];
+        for (name, what) in conditions {
+            match what {
+                Some(what) => drop(self.alarms.raise(name, what, clock::wall())),
+                None => drop(self.alarms.clear(name)),
+            }
+        }
+        self.alarms.list()
+    }
 }
 
 /// Whether all is well.
 async fn health(State(admin): State<Arc<Admin>>) -> Json<Health> {
-    let alarms = admin.alarms.list();
+    let alarms = admin.alarms();
     let status = if alarms.is_empty() { "ok" } else { "degraded" };
     let daemons = admin.live.connected_count();
     Json(Health {
@@ -154,13 +99,9 @@ async fn health(State(admin): State<Arc<Admin>>) -> Json<Health> {
 
 /// Numbers for Prometheus.
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
-    admin.gauges.read(&admin.reader, &admin.live);
+    admin.gauges.read();
     let mut page = String::new();
-    let encoded = {
-        let registry = admin.metrics.read().unwrap_or_else(PoisonError::into_inner);
-        text::encode(&mut page, &registry)
-    };
-    match encoded {
+    match text::encode(&mut page, &admin.metrics) {
         Ok(()) => ([(header::CONTENT_TYPE, METRICS_TYPE)], page).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

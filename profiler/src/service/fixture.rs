@@ -163,7 +163,7 @@ impl Running {
         };
         change(&mut config);
         let store = Arc::new(HeldStore::default());
-        let service = Service::start(&config, Arc::clone(&store) as Arc<dyn Store>);
+        let service = Service::start(&config, Arc::clone(&store) as Arc<dyn Store>, None);
         Self {
             service: service.await.unwrap(),
             store,

@@ -5,6 +5,7 @@
 pub mod access;
 mod admin;
 mod connections;
+mod gauges;
 pub mod ingest;
 pub mod live;
 pub mod query;

@@ -21,12 +21,17 @@ use super::{
     access::{self, Access, TlsSource},
     admin::Admin,
     connections::Connections,
+    gauges::Gauges,
     ingest::{Ingest, IngestServer, IngestSettings, OtlpServer, upload_routes},
     live::Live,
     query::{self, Reader},
-    store::Store,
+    store::{EmbeddedStore, Store, StoreOptions},
 };
-use crate::{config::ServiceConfig, telemetry::Alarms, wire::v1};
+use crate::{
+    config::{ServiceConfig, days},
+    telemetry::Alarms,
+    wire::v1,
+};
 
 pub use super::admin::ADMIN_HEADER;
 
@@ -46,11 +51,28 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts to take connections. Windows go into `store`.
+    /// Starts to take connections. Windows go into the store that [`open_store`] opened.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_embedded(
+        config: &ServiceConfig,
+        store: &Arc<EmbeddedStore>,
+    ) -> anyhow::Result<Self> {
+        let any = Arc::clone(store) as Arc<dyn Store>;
+        Self::start(config, any, Some(Arc::clone(store))).await
+    }
+
+    /// Starts to take connections. Windows go into `store`; `embedded` is the same store, if it can
+    /// say how it is.
     ///
     /// # Errors
     /// What of the configuration cannot be used, or the address that cannot be listened on.
-    pub async fn start(config: &ServiceConfig, store: Arc<dyn Store>) -> anyhow::Result<Self> {
+    pub async fn start(
+        config: &ServiceConfig,
+        store: Arc<dyn Store>,
+        embedded: Option<Arc<EmbeddedStore>>,
+    ) -> anyhow::Result<Self> {
         config.validate().context("configuration")?;
         let access = Access::new(&config.access, config.tls.as_ref()).context("read the tokens")?;
         let tls = config.tls.as_ref().map(TlsSource::new).transpose()?;
@@ -69,7 +91,15 @@ impl Service {
         access.counters().register(&mut metrics);
         let reader = Arc::new(Reader::new(Arc::clone(&store)));
         let (health, grpc) = grpc_routes(&ingest, &reader, &live).await?;
-        let admin = Admin::new(store, reader, live.clone(), alarms.clone(), metrics);
+        let gauges = Gauges::new(&mut metrics, reader, live.clone(), embedded.clone());
+        let admin = Admin {
+            store,
+            embedded,
+            live: live.clone(),
+            alarms: alarms.clone(),
+            metrics,
+            gauges,
+        };
         let router = grpc
             .merge(upload_routes(ingest))
             .merge(admin.routes())
@@ -137,6 +167,24 @@ impl Service {
             tracing::error!("the connections ended early");
         }
     }
+}
+
+/// Opens the store of a configuration, or makes it.
+///
+/// # Errors
+/// Another process has it open, a later release wrote it, or a file cannot be used.
+pub fn open_store(config: &ServiceConfig) -> anyhow::Result<Arc<EmbeddedStore>> {
+    let retention = &config.retention;
+    let options = StoreOptions {
+        disk_bytes_max: (0 < retention.size_bytes).then_some(retention.size_bytes),
+        keep_raw: days(retention.raw_days),
+        keep_minutes: days(retention.minute_days),
+        keep_hours: days(retention.hour_days),
+        ..StoreOptions::default()
+    };
+    let store = EmbeddedStore::open(&config.data, options);
+    let store = store.with_context(|| format!("open the store in {}", config.data.display()))?;
+    Ok(Arc::new(store))
 }
 
 /// The services that speak gRPC and gRPC-Web. Each further one is one line here.
