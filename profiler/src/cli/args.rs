@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::{
-    convert::ConvertArgs, daemon::DaemonArgs, diff::DiffArgs, doctor::DoctorArgs, record::RecordArgs,
-    serve::ServeArgs, top::TopArgs, up::UpArgs,
+    convert::ConvertArgs, daemon::DaemonArgs, diff::DiffArgs, doctor::DoctorArgs,
+    record::RecordArgs, serve::ServeArgs, top::TopArgs, up::UpArgs,
 };
 
 /// An eBPF host profiler: complete stacks of every process, no frame pointers needed.

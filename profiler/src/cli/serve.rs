@@ -96,12 +96,7 @@ fn configure(args: &ServeArgs) -> anyhow::Result<ServiceConfig> {
 
 /// Runs the service until SIGTERM or SIGINT.
 async fn serve(config: &ServiceConfig) -> anyhow::Result<()> {
-    let watch = |kind| signal(kind).context("watch for signals");
-    let mut signals = Signals {
-        interrupt: watch(SignalKind::interrupt())?,
-        terminate: watch(SignalKind::terminate())?,
-        hang_up: watch(SignalKind::hangup())?,
-    };
+    let mut signals = Signals::listen()?;
     let store = open_store(config)?;
     let service = Service::start_embedded(config, &store).await?;
     let scheme = if config.tls.is_some() {
@@ -128,21 +123,31 @@ async fn serve(config: &ServiceConfig) -> anyhow::Result<()> {
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Wish {
+pub(super) enum Wish {
     Stop,
     Reload,
 }
 
 /// Signals that mean something.
-struct Signals {
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
 }
 
 impl Signals {
+    /// Listens from now on.
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        let watch = |kind| signal(kind).context("watch for signals");
+        Ok(Self {
+            interrupt: watch(SignalKind::interrupt())?,
+            terminate: watch(SignalKind::terminate())?,
+            hang_up: watch(SignalKind::hangup())?,
+        })
+    }
+
     /// Waits for the next one.
-    async fn next(&mut self) -> Wish {
+    pub(super) async fn next(&mut self) -> Wish {
         tokio::select! {
             _ = self.interrupt.recv() => Wish::Stop,
             _ = self.terminate.recv() => Wish::Stop,

@@ -9,7 +9,7 @@ use super::{
     command::HeldCommand,
     naming::Namer,
     probe::{self, Sampling},
-    sampling::{Host, SamplingOptions, host_name, kernel_release, raise_priority},
+    sampling::{Host, SamplingOptions, kernel_release, raise_priority},
     shutdown::Shutdown,
 };
 use crate::{
@@ -23,7 +23,7 @@ pub use super::{
     labels::{LabelRules, RelabelError, Rule, RuleText},
     probe::{Filter, ProbeError, Survey, Unwinding, survey},
     process::cgroup_id_and_level,
-    sampling::Cost,
+    sampling::{Cost, host_name},
 };
 
 /// Longest time between two drains of the sample ring, which holds two seconds.

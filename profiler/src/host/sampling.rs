@@ -390,7 +390,7 @@ pub(super) fn raise_priority() {
 }
 
 /// This host's name.
-pub(super) fn host_name() -> String {
+pub fn host_name() -> String {
     rustix::system::uname()
         .nodename()
         .to_string_lossy()

@@ -23,9 +23,8 @@ use super::{
     connections::Connections,
     gauges::Gauges,
     ingest::{Ingest, IngestServer, IngestSettings, OtlpServer, upload_routes},
-    live::Live,
     query::{self, Reader},
-    store::{EmbeddedStore, Store, StoreOptions},
+    store::StoreOptions,
 };
 use crate::{
     config::{ServiceConfig, days},
@@ -33,7 +32,11 @@ use crate::{
     wire::v1,
 };
 
-pub use super::admin::ADMIN_HEADER;
+pub use super::{
+    admin::ADMIN_HEADER,
+    live::{Connected, Live},
+    store::{EmbeddedStore, Store, StoreError},
+};
 
 /// File in the store's folder that remembers whose sender ids are.
 const SENDERS_FILE: &str = "senders";

@@ -20,7 +20,7 @@ use crate::{
         run::{SharedLabelRules, WatchOptions, host_name, watch},
     },
     model::Batch,
-    service::run::{Service, Store, open_store},
+    service::run::{EmbeddedStore, Service, Store, open_store},
 };
 
 /// Nanoseconds of a second.
@@ -80,12 +80,12 @@ pub fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
 async fn serve_and_watch(
     args: &UpArgs,
     config: &ServiceConfig,
-    store: Arc<dyn Store>,
+    store: Arc<EmbeddedStore>,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let service = Service::start(config, Arc::clone(&store)).await?;
+    let service = Service::start_embedded(config, &store).await?;
     let host = host_name();
-    let delivery = Delivery::new(store, service.live(), &host);
+    let delivery = Delivery::new(store as Arc<dyn Store>, service.live(), &host);
     let shutdown = Shutdown::default();
     let (sampling, mut ended) = start_sampling(args, delivery, &shutdown);
     greet(&service, config, &host);
@@ -116,6 +116,7 @@ type Sampling = (
 /// Samples on a thread of its own.
 fn start_sampling(args: &UpArgs, mut delivery: Delivery, shutdown: &Shutdown) -> Sampling {
     let options = WatchOptions {
+        host: host_name(),
         unwinding: args.unwind.into(),
         rate_hz: args.frequency,
         window: Duration::from_secs(args.window.into()),
