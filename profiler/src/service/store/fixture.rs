@@ -124,6 +124,11 @@ pub(super) fn rich_batch() -> Batch {
 pub(super) struct Dice(u64);
 
 impl Dice {
+    /// The numbers of a seed.
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed << 32)
+    }
+
     /// Below `sides`.
     pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 += 1;
@@ -146,7 +151,7 @@ impl Source {
     /// Batches of a seed.
     pub(super) fn new(seed: u64) -> Self {
         Self {
-            dice: Dice(seed << 32),
+            dice: Dice::new(seed),
             frames: HashSet::new(),
             stacks: HashSet::new(),
         }

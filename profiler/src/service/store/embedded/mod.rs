@@ -13,6 +13,8 @@ mod codec;
 mod commit;
 mod compact;
 mod counters;
+#[cfg(test)]
+mod crash_test;
 mod definition_file;
 mod dictionary;
 mod engine;
