@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{convert::ConvertArgs, diff::DiffArgs, doctor::DoctorArgs, record::RecordArgs};
+use super::{
+    convert::ConvertArgs, diff::DiffArgs, doctor::DoctorArgs, query::QueryArgs, record::RecordArgs,
+};
 
 /// An eBPF host profiler: complete stacks of every process, no frame pointers needed.
 #[derive(Debug, Parser)]
@@ -33,6 +35,8 @@ pub struct Args {
 pub enum Command {
     /// Record a profile and write it to files
     Record(RecordArgs),
+    /// Ask the query service
+    Query(QueryArgs),
     /// Draw what changed between two profiles
     Diff(DiffArgs),
     /// Convert a profile from one format to another

@@ -11,6 +11,7 @@ pub mod doctor;
 mod exit;
 pub mod input;
 pub mod output;
+pub mod query;
 pub mod record;
 mod signals;
 
