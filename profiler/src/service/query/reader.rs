@@ -59,7 +59,7 @@ impl Reader {
                 range,
                 ..selection.clone()
             };
-            merged.push(self.merged_piece(piece, limits)?);
+            merged.push(self.merged_piece(&piece, limits)?);
         }
         let merged = add(merged);
         if merged.stacks.len() > STACKS_MAX {
@@ -73,14 +73,14 @@ impl Reader {
     /// Summed values of each stack of one piece of time.
     fn merged_piece(
         &self,
-        piece: Selection,
+        piece: &Selection,
         limits: &QueryLimits,
     ) -> Result<Arc<MergedStacks>, QueryError> {
         let asked = || Asked::Stacks(piece.clone());
         if let Some(Kept::Stacks(merged)) = self.kept(piece.range, asked) {
             return Ok(merged);
         }
-        let merged = Arc::new(self.store.merge_stacks(&piece, limits)?);
+        let merged = Arc::new(self.store.merge_stacks(piece, limits)?);
         self.keep(piece.range, asked, Kept::Stacks(Arc::clone(&merged)));
         Ok(merged)
     }
