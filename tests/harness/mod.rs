@@ -5,11 +5,13 @@
 
 mod chance;
 mod collapsed;
+pub mod fleet;
 mod outcome;
 mod patience;
 mod recipe;
 mod record;
 mod running;
+mod server;
 mod turn;
 mod workload;
 
@@ -20,6 +22,7 @@ pub use self::{
     patience::until,
     record::{Record, Recording},
     running::{Running, signal, works_for},
+    server::Server,
     turn::{Turn, say, skip, tool, turn},
     workload::{build_dir, source, workload},
 };

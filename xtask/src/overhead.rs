@@ -1,146 +1,195 @@
 //! `cargo xtask overhead`: how much slower a CPU-bound load is while it is profiled.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, ops::Range, path::PathBuf, thread, time::Duration};
 
 use anyhow::{Context as _, ensure};
+use serde::Deserialize;
 
 use crate::{
-    bench::{self, Product, Table, quantile},
-    command::Step,
+    bench::{self, Load, Product, Table, cpus, quantile},
     repository::Repository,
 };
 
-/// Pairs of runs, one without and one with the profiler.
-const PAIRS: usize = 10;
+/// Recordings, each with a pause before it.
+const TURNS: u32 = 40;
+/// Length of a recording, and of the pause before it.
+const TURN: Duration = Duration::from_secs(4);
+/// Left out at both ends of a recording and of a pause: starting and ending is not steady.
+const EDGE_NS: u64 = 200_000_000;
 /// Samples a second and CPU.
 const HZ: u32 = 99;
-/// Rounds of work of one run: about two thirds of a second.
-const ROUNDS: u32 = 2000;
-/// Longest a run without the profiler may take.
-const RUN_LIMIT: Duration = Duration::from_secs(60);
+/// Share of the slowest slices of a span that are left out: what else the machine did.
+const SLOWEST_SHARE: f64 = 0.05;
 /// What the product promises: work done with the profiler, as a share of work done without it.
 const RATIO_MIN: f64 = 0.995;
 
-/// Time that one run of the load took, in seconds, summed over its processes.
+/// A slice of equal work.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Spent {
-    wall: f64,
-    cpu: f64,
+struct Slice {
+    /// Wall clock at its end, since the Unix epoch.
+    ended_ns: u64,
+    /// CPU time it took.
+    cpu_ns: f64,
+}
+
+/// When the load was left alone, and when it was sampled. Wall clock since the Unix epoch.
+#[derive(Clone, Debug)]
+struct Turn {
+    alone: Range<u64>,
+    sampled: Range<u64>,
+}
+
+/// What is read of a recording's own JSON.
+#[derive(Deserialize)]
+struct Recorded {
+    profile: Profile,
+}
+
+/// The part of a profile that is read.
+#[derive(Deserialize)]
+struct Profile {
+    window: Window,
+}
+
+/// When a recording was.
+#[derive(Deserialize)]
+struct Window {
+    start: Duration,
+    duration: Duration,
 }
 
 /// Measures, prints, and writes into the page when asked to.
 pub(crate) fn run(repository: &Repository, write: bool) -> anyhow::Result<()> {
     let product = Product::build(repository)?;
-    let line = load_line(&product)?;
-    let mut pairs = Vec::new();
+    let (load, logs) = start_load(&product)?;
     let mut inside = Vec::new();
-    for number in 0..PAIRS {
-        // Every other pair the other way around: a machine that slows down favours neither.
-        let (without, with) = if number % 2 == 0 {
-            let without = alone(&product, &line)?;
-            (without, profiled(&product, &line, &mut inside)?)
-        } else {
-            let with = profiled(&product, &line, &mut inside)?;
-            (alone(&product, &line)?, with)
-        };
-        pairs.push((without, with));
+    let turns: Vec<Turn> = (0..TURNS)
+        .map(|_| turn(&product, &mut inside))
+        .collect::<anyhow::Result<_>>()?;
+    drop(load);
+    let mut ratios = Vec::new();
+    for log in &logs {
+        let text = fs::read_to_string(log).with_context(|| format!("read {}", log.display()))?;
+        let slices = slices(&text);
+        let pairs = turns.iter().zip(turns.iter().skip(1));
+        ratios.extend(pairs.filter_map(|(turn, next)| ratio(&slices, turn, next)));
     }
-    bench::publish(repository, &table(&pairs, &inside), write)
+    ensure!(!ratios.is_empty(), "the load told of no slices");
+    bench::publish(repository, &table(&ratios, &inside), write)
 }
 
-/// Shell that does the work once on each CPU at the same time.
-fn load_line(product: &Product<'_>) -> anyhow::Result<String> {
+/// One process on each CPU, and the files they tell their slices to.
+fn start_load(product: &Product<'_>) -> anyhow::Result<(Load, Vec<PathBuf>)> {
     let program = bench::build_c(&product.programs(), "steady", &["steady.c"], &[])?;
-    let cpus = std::thread::available_parallelism()
-        .context("count CPUs")?
-        .get();
-    let one = format!("'{}' {ROUNDS} & ", program.display());
-    Ok(format!("{}wait", one.repeat(cpus)))
+    let mut load = Load::default();
+    let mut logs = Vec::new();
+    for cpu in 0..cpus()? {
+        let log = product.file(&format!("steady.{cpu}.log"));
+        load.start(&program, &[log.clone().into()])?;
+        logs.push(log);
+    }
+    Ok((load, logs))
 }
 
-/// Runs the load without the profiler.
-fn alone(product: &Product<'_>, line: &str) -> anyhow::Result<Spent> {
-    let log = product.file("overhead.log");
-    let status = Step::bounded(RUN_LIMIT, "sh")
-        .args(["-c", line])
-        .into_file(&log)?;
-    ensure!(status.success(), "the load: {status}");
-    read(&log)
-}
-
-/// Runs the load as the profiler's command. Adds the share of a CPU that the sampling program took.
-fn profiled(product: &Product<'_>, line: &str, inside: &mut Vec<f64>) -> anyhow::Result<Spent> {
+/// A pause, then a recording. Adds the share of a CPU that the sampling program took.
+fn turn(product: &Product<'_>, inside: &mut Vec<f64>) -> anyhow::Result<Turn> {
+    pause();
+    let output = product.file("overhead.json");
     let step = product
-        .step(RUN_LIMIT)?
-        .args(["-F", &HZ.to_string(), "-o"])
-        .args([product.file("overhead.svg")])
-        .args(["--", "sh", "-c", line]);
+        .step(TURN)?
+        .args(["-F", &HZ.to_string(), "-d", &TURN.as_secs().to_string()])
+        .args(["--no-inlines", "-o"])
+        .args([&output]);
     let (_used, cost) = product.run(step)?;
     inside.extend(cost.ns_per_run().map(|ns| ns * f64::from(HZ) / 1e9));
-    read(&product.file("profiler.log"))
-}
-
-/// Reads what the load said last.
-fn read(log: &Path) -> anyhow::Result<Spent> {
-    let text = fs::read(log).context("read what the load said")?;
-    spent(&String::from_utf8_lossy(&text)).context("find the times of the load")
-}
-
-/// The sum of all lines `steady wall_ns N cpu_ns N …`; `None` without any.
-fn spent(text: &str) -> Option<Spent> {
-    let mut sum: Option<Spent> = None;
-    for line in text.lines() {
-        let words: Vec<&str> = line.split(' ').collect();
-        if let ["steady", "wall_ns", wall, "cpu_ns", cpu, ..] = words.as_slice() {
-            let before = sum.unwrap_or(Spent {
-                wall: 0.0,
-                cpu: 0.0,
-            });
-            sum = Some(Spent {
-                wall: before.wall + wall.parse::<f64>().ok()? / 1e9,
-                cpu: before.cpu + cpu.parse::<f64>().ok()? / 1e9,
-            });
-        }
-    }
-    sum
-}
-
-/// The ratios of the pairs: their median, and between which values half of them lie.
-fn table(pairs: &[(Spent, Spent)], inside: &[f64]) -> Table {
-    let columns = ["clock", "median ratio", "middle half", "all", "promise"];
-    let mut table = Table::new("overhead", "cargo xtask overhead", &columns);
-    let ratios = |time: fn(&Spent) -> f64| -> Vec<f64> {
-        pairs
-            .iter()
-            .map(|(without, with)| time(without) / time(with))
-            .collect()
+    let text = fs::read(&output).with_context(|| format!("read {}", output.display()))?;
+    let window = serde_json::from_slice::<Recorded>(&text)
+        .context("read when the recording was")?
+        .profile
+        .window;
+    let start = nanoseconds(window.start);
+    let pause_end = start.saturating_sub(cost.started_after_ms * 1_000_000);
+    let span = |start: u64, duration: Duration| {
+        start + EDGE_NS..start + nanoseconds(duration).saturating_sub(EDGE_NS)
     };
-    for (clock, ratios) in [
-        ("CPU time of the load", ratios(|spent| spent.cpu)),
-        ("wall time of the load", ratios(|spent| spent.wall)),
-    ] {
-        let at = |share| quantile(&ratios, share);
-        table.row([
-            clock.to_owned(),
-            format!("{:.4}", at(0.5)),
-            format!("{:.4} to {:.4}", at(0.25), at(0.75)),
-            format!("{:.4} to {:.4}", at(0.0), at(1.0)),
-            format!("≥ {RATIO_MIN}: {}", verdict(at(0.5), doubt(&ratios))),
-        ]);
-    }
+    Ok(Turn {
+        alone: span(pause_end.saturating_sub(nanoseconds(TURN)), TURN),
+        sampled: span(start, window.duration),
+    })
+}
+
+/// Leaves the load alone.
+#[expect(clippy::disallowed_methods, reason = "the pause is what is measured")]
+fn pause() {
+    thread::sleep(TURN);
+}
+
+/// A duration in whole nanoseconds.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The slices that a load told of.
+fn slices(text: &str) -> Vec<Slice> {
+    let slice = |line: &str| {
+        let (ended, cpu) = line.split_once(' ')?;
+        Some(Slice {
+            ended_ns: ended.parse().ok()?,
+            cpu_ns: cpu.parse().ok()?,
+        })
+    };
+    text.lines().filter_map(slice).collect()
+}
+
+/// CPU time of a slice alone, before and after, divided by that of a slice while sampled; `None` when
+/// one of the spans has no slices. A machine that slows down steadily changes nothing.
+fn ratio(slices: &[Slice], turn: &Turn, next: &Turn) -> Option<f64> {
+    let before = mean_in(slices, &turn.alone)?;
+    let after = mean_in(slices, &next.alone)?;
+    Some(f64::midpoint(before, after) / mean_in(slices, &turn.sampled)?)
+}
+
+/// Mean CPU time of the slices that ended in a span, without the slowest ones.
+fn mean_in(slices: &[Slice], span: &Range<u64>) -> Option<f64> {
+    let mut spent: Vec<f64> = (slices.iter())
+        .filter(|slice| span.contains(&slice.ended_ns))
+        .map(|slice| slice.cpu_ns)
+        .collect();
+    spent.sort_by(f64::total_cmp);
+    let bound = quantile(&spent, 1.0 - SLOWEST_SHARE);
+    spent.retain(|cpu_ns| *cpu_ns <= bound);
+    #[expect(clippy::cast_precision_loss, reason = "some thousand slices")]
+    let count = spent.len() as f64;
+    (!spent.is_empty()).then(|| spent.iter().sum::<f64>() / count)
+}
+
+/// The ratios of the turns: their median, and between which values half of them lie.
+fn table(ratios: &[f64], inside: &[f64]) -> Table {
+    let columns = ["turns", "median ratio", "middle half", "all", "promise"];
+    let mut table = Table::new("overhead", "cargo xtask overhead", &columns);
+    let at = |share| quantile(ratios, share);
+    table.row([
+        ratios.len().to_string(),
+        format!("{:.4}", at(0.5)),
+        format!("{:.4} to {:.4}", at(0.25), at(0.75)),
+        format!("{:.4} to {:.4}", at(0.0), at(1.0)),
+        format!("≥ {RATIO_MIN}: {}", verdict(at(0.5), doubt(ratios))),
+    ]);
     table.note(format!(
         "Inside the sampling program, by the kernel's own count: {:.3} % of a CPU at {HZ} Hz, median of \
-         the runs. This much slowdown is certain, and no noise hides it.",
+         the recordings. This much slowdown is certain, and no noise hides it.",
         quantile(inside, 0.5) * 100.0
     ));
     table.note(format!(
-        "Time for a fixed amount of work without the profiler, divided by the time with `profiler record \
-         -F 99 -- …` around it: 1 is no slowdown, less is one. One process on each CPU works through \
-         half a megabyte of memory; {} pairs of runs in turns, each under a second of work, every other pair \
-         the other way around. CPU time holds the interrupts that take the samples and what they do to \
-         the caches; wall time also holds what the profiler itself takes of the CPUs, and whatever else \
-         the machine does.",
-        pairs.len()
+        "CPU time of a slice of equal work without the profiler, divided by that with `profiler record -F \
+         {HZ}` of the whole host: 1 is no slowdown, less is one. One process on each CPU works through \
+         128 KiB of memory in slices of some milliseconds, without end; the profiler is off for \
+         {} s and on for as long, in turns; each turn, with the pauses before and after it, gives one ratio a \
+         process. The slowest {:.0} % \
+         of the slices of each span are left out. CPU time holds the interrupts that take the samples and \
+         what they and the profiler do to the caches.",
+        TURN.as_secs(),
+        SLOWEST_SHARE * 100.0,
     ));
     table
 }
@@ -149,7 +198,7 @@ fn table(pairs: &[(Spent, Spent)], inside: &[f64]) -> Table {
 /// as errors mostly are.
 fn doubt(ratios: &[f64]) -> f64 {
     let middle_half = quantile(ratios, 0.75) - quantile(ratios, 0.25);
-    #[expect(clippy::cast_precision_loss, reason = "a few pairs")]
+    #[expect(clippy::cast_precision_loss, reason = "some turns")]
     let count = ratios.len().max(1) as f64;
     // The standard error of a median is 1.25 σ / √n, and the middle half is 1.35 σ wide.
     2.0 * (1.25 / 1.35) * middle_half / count.sqrt()
@@ -158,53 +207,56 @@ fn doubt(ratios: &[f64]) -> f64 {
 /// Whether the promise is kept, as far as the noise lets anyone tell.
 fn verdict(median: f64, doubt: f64) -> String {
     if RATIO_MIN <= median - doubt {
-        "kept".to_owned()
+        format!("kept (± {doubt:.4})")
     } else if median + doubt < RATIO_MIN {
-        "broken".to_owned()
+        format!("broken (± {doubt:.4})")
     } else {
-        format!("too noisy to tell (± {doubt:.3})")
+        format!("too noisy to tell (± {doubt:.4})")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Spent, spent, table, verdict};
+    use super::{Slice, Turn, ratio, slices, verdict};
 
     #[test]
-    fn the_times_of_all_processes_add_up() {
-        let text = "noise\nsteady wall_ns 1000000000 cpu_ns 500000000 value 1\n\
-                    steady wall_ns 2000000000 cpu_ns 500000000 value 1\n";
-        assert_eq!(
-            spent(text),
-            Some(Spent {
-                wall: 3.0,
-                cpu: 1.0
-            })
-        );
-        assert_eq!(spent("noise\n"), None);
+    fn slices_are_read_and_half_a_line_is_left_out() {
+        let slice = Slice {
+            ended_ns: 10,
+            cpu_ns: 3.0,
+        };
+        assert_eq!(vec![slice], slices("10 3\n12"));
     }
 
     #[test]
-    fn a_load_that_takes_longer_when_profiled_breaks_the_promise() {
-        let (quick, slow) = (
-            Spent {
-                wall: 1.0,
-                cpu: 1.0,
-            },
-            Spent {
-                wall: 1.1,
-                cpu: 1.0,
-            },
-        );
-        let text = table(&[(quick, slow)], &[0.001]).to_string();
-        assert!(text.contains("0.9091"), "{text}");
-        assert!(text.contains("kept") && text.contains("broken"), "{text}");
+    fn a_load_that_takes_longer_while_sampled_has_a_ratio_below_one() {
+        let slices: Vec<Slice> = (0..300)
+            .map(|ended_ns| Slice {
+                ended_ns,
+                // One slice of each span met something else.
+                cpu_ns: match ended_ns {
+                    50 | 150 => 900.0,
+                    ..100 | 200.. => 10.0,
+                    _ => 11.0,
+                },
+            })
+            .collect();
+        let turn = Turn {
+            alone: 0..100,
+            sampled: 100..200,
+        };
+        let next = Turn {
+            alone: 200..300,
+            sampled: 300..400,
+        };
+        let ratio = ratio(&slices, &turn, &next).unwrap();
+        assert!((ratio - 10.0 / 11.0).abs() < 1e-9, "{ratio}");
     }
 
     #[test]
     fn noise_is_no_proof() {
-        assert_eq!(verdict(0.999, 0.001), "kept");
-        assert_eq!(verdict(0.98, 0.001), "broken");
-        assert_eq!(verdict(1.015, 0.06), "too noisy to tell (± 0.060)");
+        assert_eq!(verdict(0.999, 0.001), "kept (± 0.0010)");
+        assert_eq!(verdict(0.98, 0.001), "broken (± 0.0010)");
+        assert_eq!(verdict(1.015, 0.06), "too noisy to tell (± 0.0600)");
     }
 }

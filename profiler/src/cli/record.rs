@@ -98,13 +98,23 @@ enum EventName {
 
 /// Names of the ways to follow user stacks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum UnwindName {
+pub(super) enum UnwindName {
     /// Unwind tables where the kernel can search them, else frame pointers
     Auto,
     /// Frame pointers only
     Fp,
     /// Unwind tables, or an error
     Dwarf,
+}
+
+impl From<UnwindName> for Unwinding {
+    fn from(name: UnwindName) -> Self {
+        match name {
+            UnwindName::Auto => Self::Auto,
+            UnwindName::Fp => Self::FramePointers,
+            UnwindName::Dwarf => Self::Tables,
+        }
+    }
 }
 
 /// Reads a number of seconds above zero.
@@ -190,11 +200,7 @@ fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
             comm: args.comm.clone(),
             cgroup: cgroup.transpose()?,
         },
-        unwinding: match args.unwind {
-            UnwindName::Auto => Unwinding::Auto,
-            UnwindName::Fp => Unwinding::FramePointers,
-            UnwindName::Dwarf => Unwinding::Tables,
-        },
+        unwinding: args.unwind.into(),
         rate_hz: args.frequency,
         duration: args.duration,
         command: (!args.command.is_empty()).then(|| args.command.clone()),
@@ -204,7 +210,7 @@ fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
 }
 
 /// The user's cache folder, or the system's for a service without a home.
-fn default_cache_dir() -> PathBuf {
+pub(super) fn default_cache_dir() -> PathBuf {
     let base = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))

@@ -5,15 +5,25 @@
 
 pub mod aggregate;
 mod command;
+mod continuous;
+pub mod daemon;
+pub mod labels;
+mod metrics;
+mod name_cache;
 mod naming;
 pub mod object;
 pub mod probe;
 pub mod process;
 pub mod ring;
 pub mod run;
+mod sampling;
+pub mod ship;
 mod shutdown;
+mod slots;
 pub mod symbolize;
+mod systemd;
 mod table_loader;
 pub mod unwind;
+mod windows;
 
 pub use self::shutdown::Shutdown;

@@ -16,7 +16,8 @@ use std::{
 
 use super::{
     aggregate::{NamedPlace, Names, Place, Window},
-    process::{Object, ProcessTable, numbers_in_namespaces, read_mappings},
+    name_cache::NameCache,
+    process::{Object, ObjectsById, numbers_in_namespaces, read_mappings},
     symbolize::{Contents, ObjectSource, Options, PerfMap, Symbolizer},
 };
 use crate::model::{Avma, FileOffset, Location, Naming, ObjectFile, ObjectId, Pid, Reason};
@@ -26,40 +27,62 @@ const VDSO_SIZE_BYTES_MAX: u64 = 1 << 20;
 /// Lines at the front of the kernel's symbols among which the start of its text is.
 const KERNEL_START_LINES_MAX: usize = 2_000;
 
-/// Names every place of a window, or says why it has no name.
-pub(super) fn name_places(
-    window: &Window,
-    processes: &ProcessTable,
-    vdso: Option<&Arc<[u8]>>,
-    inlines: bool,
-) -> Names {
-    let places: HashSet<Place> = window.stacks().iter().flatten().copied().collect();
-    let mut namer = Namer {
-        symbolizer: Symbolizer::new(Options {
-            inlines,
-            ..Options::default()
-        }),
-        names: Names::with_capacity(places.len()),
-    };
-    namer.name_objects(&places, processes, vdso);
-    namer.name_kernel(&places);
-    namer.name_bare(&places);
-    namer.name_ends(&places);
-    namer.names
-}
-
-/// Names found so far.
-struct Namer {
+/// Finds names, and keeps them for the next window.
+pub(super) struct Namer {
     symbolizer: Symbolizer,
+    cache: NameCache,
+    /// Names of this window.
     names: Names,
 }
 
 impl Namer {
+    /// Starts with nothing known.
+    pub(super) fn new(inlines: bool) -> Self {
+        Self {
+            symbolizer: Symbolizer::new(Options {
+                inlines,
+                ..Options::default()
+            }),
+            cache: NameCache::default(),
+            names: Names::new(),
+        }
+    }
+
+    /// Names every place of a window, or says why it has no name. `objects` holds every object that
+    /// the window's places are in.
+    pub(super) fn name(
+        &mut self,
+        window: &Window,
+        objects: &ObjectsById,
+        vdso: Option<&Arc<[u8]>>,
+    ) -> Names {
+        self.cache.begin_window();
+        let mut places: HashSet<Place> = window.stacks().iter().flatten().copied().collect();
+        self.names.reserve(places.len());
+        places.retain(|place| match self.cache.get(place) {
+            Some(named) => {
+                self.names.insert(*place, named);
+                false
+            }
+            None => true,
+        });
+        self.name_objects(&places, objects, vdso);
+        self.name_kernel(&places);
+        self.name_bare(&places);
+        self.name_ends(&places);
+        for place in &places {
+            if let Some(named) = self.names.get(place) {
+                self.cache.put(*place, named);
+            }
+        }
+        std::mem::take(&mut self.names)
+    }
+
     /// Code in object files: one file at a time, so that only one is in memory.
     fn name_objects(
         &mut self,
         places: &HashSet<Place>,
-        processes: &ProcessTable,
+        objects: &ObjectsById,
         vdso: Option<&Arc<[u8]>>,
     ) {
         let mut offsets: HashMap<ObjectId, Vec<FileOffset>> = HashMap::new();
@@ -70,7 +93,7 @@ impl Namer {
         }
         for (id, mut offsets) in offsets {
             offsets.sort_unstable();
-            let object = processes.objects.get(id);
+            let object = objects.get(&id).map(|object| &**object);
             let namings = object
                 .and_then(|object| source_of(object, vdso))
                 .map_or_else(

@@ -1,51 +1,33 @@
 //! The composition root: one line for each stage.
 
-use std::{
-    ffi::OsString,
-    io,
-    os::fd::{AsFd as _, BorrowedFd},
-    path::PathBuf,
-    process::ExitStatus,
-    sync::Arc,
-    time::Duration,
-};
+use std::{ffi::OsString, path::PathBuf, process::ExitStatus, time::Duration};
 
 use anyhow::Context as _;
-use profiler_common::counter::Counter;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
-    aggregate::{ProfileFacts, Window, build_profile},
+    aggregate::{ProfileFacts, build_profile},
     command::HeldCommand,
-    naming, object,
-    probe::{self, KernelMapping, Probe, ProbeOptions, Sampling},
-    process::{Changes, Object, ProcessTable, processes_by_cpu_time},
-    ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
+    naming::Namer,
+    probe::{self, Sampling},
+    sampling::{Host, SamplingOptions, kernel_release, raise_priority},
     shutdown::Shutdown,
-    table_loader::{ObjectBytes, TableLoader, slot_of},
 };
 use crate::{
     clock,
-    model::{Event, Loss, Pid, Profile, StackSample, UserFrame, Window as Span},
+    model::{Pid, Profile, Window as Span},
 };
 
 // What the command line needs of the stages, so that it names only the root.
 pub use super::{
+    continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
+    labels::{LabelRules, RelabelError, Rule, RuleText},
     probe::{Filter, ProbeError, Survey, Unwinding, survey},
     process::cgroup_id_and_level,
+    sampling::{Cost, host_name},
 };
 
 /// Longest time between two drains of the sample ring, which holds two seconds.
-const DRAIN_INTERVAL: Duration = Duration::from_millis(100);
-/// Pause after a wake-up, so that a burst of process records costs one drain and not one each.
-/// A process that lives for milliseconds must be known before its first sample, so it is short.
-const BATCH_PAUSE: Duration = Duration::from_micros(200);
-/// Scheduling weight of the thread that tells the probe of new programs: every moment it waits for
-/// a CPU, their stacks are cut. It sleeps nearly always.
-const TRACKER_NICENESS: i32 = -20;
-/// Longest wait for the tables of running processes before sampling starts.
-const WARM_START_MAX: Duration = Duration::from_secs(10);
-
+pub(super) const DRAIN_INTERVAL: Duration = Duration::from_millis(100);
 /// What to record.
 #[derive(Clone, Debug)]
 pub struct RecordOptions {
@@ -90,32 +72,6 @@ pub struct Recording {
     pub cost: Cost,
 }
 
-/// What a recording cost.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Cost {
-    /// Time inside the sampling program, and its runs; absent where the kernel cannot tell.
-    pub sampler: Option<(Duration, u64)>,
-    /// User frames walked.
-    pub frames_walked: u64,
-    /// Bytes of unwind tables in the kernel.
-    pub table_size_bytes: u64,
-    /// Distinct unwind rules in the kernel.
-    pub rules: usize,
-    /// From the start of the program to the first sample.
-    pub started_after: Duration,
-}
-
-/// The daemon's working state.
-struct Host {
-    probe: Probe,
-    events: ProcessEvents,
-    processes: ProcessTable,
-    tables: TableLoader,
-    window: Window,
-    vdso: Option<Arc<[u8]>>,
-    undecodable: u64,
-}
-
 /// Records a profile until the time is over, the command ends, or someone asks to stop.
 ///
 /// # Errors
@@ -132,7 +88,10 @@ pub fn record(
         .map(HeldCommand::start)
         .transpose();
     let held = held.context("start the command")?;
-    let mut host = Host::start(options, held.as_ref().map(|held| held.pid))?;
+    let mut host = Host::start(&sampling_options(
+        options,
+        held.as_ref().map(|held| held.pid),
+    ))?;
     raise_priority();
     let sampling = probe::attach_sampling(&mut host.probe, options.rate_hz)?;
     let span_start = clock::wall();
@@ -161,13 +120,14 @@ pub fn record(
         host.wait_and_drain(rest.min(DRAIN_INTERVAL))?;
         progress(Progress::Sampling {
             elapsed,
-            samples: host.window.samples,
+            samples: host.windows.samples(),
         });
         if let Some(child) = &mut child {
             command_status = child.try_wait().context("wait for the command")?;
         }
     }
     let duration = clock::monotonic().saturating_sub(started);
+    host.log_counters();
     let cost = host.cost(started.saturating_sub(begun));
     probe::detach_sampling(&mut host.probe)?;
     host.drain();
@@ -176,7 +136,7 @@ pub fn record(
         start: span_start,
         duration,
     };
-    let profile = host.finish(options, sampling, span);
+    let profile = finish(host, options, sampling, span);
     Ok(Recording {
         profile,
         command_status,
@@ -184,268 +144,44 @@ pub fn record(
     })
 }
 
-impl Host {
-    /// Loads the probe and prepares every process that runs.
-    fn start(options: &RecordOptions, command: Option<Pid>) -> anyhow::Result<Self> {
-        raise_file_limit();
-        let mut filter = options.filter.clone();
-        filter.pids.extend(command);
-        let cpus = u32::try_from(std::thread::available_parallelism().map_or(1, usize::from))
-            .context("count CPUs")?;
-        let mut probe = probe::load(&ProbeOptions {
-            filter,
-            unwinding: options.unwinding,
-            rate_hz: options.rate_hz,
-            cpus,
-        })?;
-        // Records first, then hooks, then what runs already: nothing that starts meanwhile is missed.
-        let rings = probe::open_process_events()?
-            .into_iter()
-            .map(PerfRing::new)
-            .collect::<io::Result<Vec<_>>>()
-            .context("map the rings of process records")?;
-        probe::attach_lifecycle(&mut probe)?;
-        let (rules, tables) = probe.take_tables()?;
-        let mut host = Self {
-            probe,
-            events: ProcessEvents::new(rings),
-            processes: ProcessTable::new(object::build_id_of),
-            tables: TableLoader::start(rules, tables, options.cache_dir.clone()),
-            window: Window::default(),
-            vdso: naming::read_vdso(),
-            undecodable: 0,
-        };
-        let mut changes = Changes::default();
-        for pid in processes_by_cpu_time() {
-            host.processes.read(pid, &mut changes);
-        }
-        host.apply(&changes);
-        host.tables.wait_idle(WARM_START_MAX);
-        Ok(host)
-    }
-
-    /// Waits for process records or notices, at most so long; then drains everything.
-    fn wait_and_drain(&mut self, at_most: Duration) -> anyhow::Result<()> {
-        let notices = self.probe.notices.as_fd();
-        let rings = self.events.rings().iter().map(PerfRing::as_fd);
-        let mut fds: Vec<PollFd<'_>> = rings
-            .chain([notices])
-            .map(|fd: BorrowedFd<'_>| PollFd::from_borrowed_fd(fd, PollFlags::IN))
-            .collect();
-        let timeout = Timespec::try_from(at_most).context("a drain interval is short")?;
-        match poll(&mut fds, Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error).context("wait for the kernel"),
-        }
-        drop(fds);
-        self.drain();
-        clock::sleep(BATCH_PAUSE);
-        Ok(())
-    }
-
-    /// Takes everything the kernel has for us: what happened to processes first, so that samples
-    /// meet the mappings they were taken with.
-    fn drain(&mut self) {
-        let now = clock::monotonic();
-        let mut changes = Changes::default();
-        for event in self.events.drain(now) {
-            self.handle(event, now, &mut changes);
-        }
-        for event in self.take_notices() {
-            self.handle(event, now, &mut changes);
-        }
-        self.apply(&changes);
-        while let Some(record) = self.probe.samples.next() {
-            match decode_sample(&record) {
-                Ok(sample) => self.window.add(&locate(&self.processes, sample)),
-                Err(_malformed) => self.window.lose(Loss::Undecodable),
-            }
-        }
-        (self.probe.flush_log)();
-        self.processes.forget_ended(now);
-    }
-
-    /// Takes what the probe wants repaired.
-    fn take_notices(&mut self) -> Vec<Event> {
-        let mut events = Vec::new();
-        while let Some(record) = self.probe.notices.next() {
-            match decode_notice(&record) {
-                Ok(event) => events.push(event),
-                Err(_malformed) => self.undecodable += 1,
-            }
-        }
-        events
-    }
-
-    /// One event.
-    fn handle(&mut self, event: Event, now: Duration, changes: &mut Changes) {
-        match event {
-            Event::Forked { parent, child } => self.processes.forked(parent, child, changes),
-            Event::Executed { pid } => self.processes.executed(pid, changes),
-            Event::Forgotten { pid } => _ = changes.changed.insert(pid),
-            Event::Mapped(mapping) => self.processes.mapped(&mapping, changes),
-            Event::Exited { pid, tid } => self.processes.exited(pid, tid, now, changes),
-            Event::Unknown { pid } => self.processes.repair(pid, now, changes),
-            Event::ProcessRecordsLost { count } => {
-                tracing::warn!(count, "process records lost; reading all processes again");
-                for pid in processes_by_cpu_time() {
-                    self.processes.read(pid, changes);
-                }
-            }
-        }
-    }
-
-    /// Tells the probe and the compiler what changed. Mappings go first: a table that comes later
-    /// is found by its slot.
-    fn apply(&mut self, changes: &Changes) {
-        for pid in &changes.ended {
-            self.probe.mappings.remove(*pid);
-            self.probe.remove_target(*pid);
-        }
-        for pid in &changes.changed {
-            let mappings: Vec<KernelMapping> = (self.processes.mappings(*pid).iter())
-                .map(|mapping| KernelMapping {
-                    start: mapping.start,
-                    end: mapping.end,
-                    file_offset: mapping.file_offset,
-                    object: mapping.object,
-                    slot: mapping.object.and_then(slot_of),
-                })
-                .collect();
-            self.probe.mappings.replace(*pid, &mappings);
-        }
-        for id in &changes.new_objects {
-            let Some(object) = self.processes.objects.get(*id) else {
-                continue;
-            };
-            if let Some(bytes) = object_bytes(object, self.vdso.as_ref()) {
-                self.tables.ask(*id, object.build_id.clone(), bytes);
-            }
-        }
-    }
-
-    /// Says what the probe counted, for whoever asks with `-v`.
-    fn log_counters(&self) {
-        for counter in Counter::ALL {
-            tracing::debug!(
-                ?counter,
-                count = self.probe.count(*counter),
-                "counted by the probe"
-            );
-        }
-        let mappings = self.probe.mappings.refused();
-        let tables = self.tables.refused();
-        tracing::debug!(
-            mappings,
-            tables,
-            undecodable = self.undecodable + self.events.undecodable(),
-            "refused or undecodable"
-        );
-    }
-
-    /// What it cost so far.
-    fn cost(&self, started_after: Duration) -> Cost {
-        self.log_counters();
-        let (table_size_bytes, rules) = self.tables.kernel_use();
-        Cost {
-            sampler: self.probe.sampler_run_time(),
-            frames_walked: self.probe.count(Counter::FramesWalked),
-            table_size_bytes,
-            rules,
-            started_after,
-        }
-    }
-
-    /// Names everything and makes the profile.
-    fn finish(self, options: &RecordOptions, sampling: Sampling, span: Span) -> Profile {
-        let kernel = |counter| self.probe.count(counter);
-        let mut facts = ProfileFacts {
-            host: host_name(),
-            span,
-            kernel_release: kernel_release(),
-            rate_asked_hz: f64::from(options.rate_hz),
-            cpus: sampling.cpus,
-            idle: kernel(Counter::SamplesIdle),
-            filtered: kernel(Counter::SamplesFiltered),
-            ..ProfileFacts::default()
-        };
-        let lost = [
-            (Loss::RingFull, Counter::SamplesRingFull),
-            (Loss::ScratchBusy, Counter::SamplesScratchBusy),
-        ];
-        for (loss, counter) in lost {
-            if let count @ 1.. = kernel(counter) {
-                facts.lost.insert(loss, count);
-            }
-        }
-        // The maps are not needed any more; names need the memory.
-        let Self {
-            probe,
-            tables,
-            processes,
-            window,
-            vdso,
-            ..
-        } = self;
-        drop((probe, tables));
-        let names = naming::name_places(&window, &processes, vdso.as_ref(), options.inlines);
-        build_profile(&window, &names, &facts)
+/// What to sample. A command and its children are a filter.
+fn sampling_options(options: &RecordOptions, command: Option<Pid>) -> SamplingOptions {
+    let mut filter = options.filter.clone();
+    filter.pids.extend(command);
+    SamplingOptions {
+        filter,
+        unwinding: options.unwinding,
+        rate_hz: options.rate_hz,
+        cache_dir: options.cache_dir.clone(),
     }
 }
 
-/// Finds the mappings of bare frames: what the probe could not know, the daemon may know by now.
-fn locate(processes: &ProcessTable, mut sample: StackSample) -> StackSample {
-    for frame in &mut sample.user {
-        if let UserFrame::Bare(address) = *frame {
-            *frame = processes.locate(sample.pid, address);
-        }
-    }
-    sample
-}
-
-/// Where the bytes of an object are, when they can be had.
-fn object_bytes(object: &Object, vdso: Option<&Arc<[u8]>>) -> Option<ObjectBytes> {
-    if object.path == "[vdso]" {
-        return vdso.map(|image| ObjectBytes::Image(Arc::clone(image)));
-    }
-    object
-        .file
-        .as_ref()
-        .map(|file| ObjectBytes::File(Arc::clone(file)))
-}
-
-/// Every object file stays open until it is named: as many as the system lets us.
-fn raise_file_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
+/// Names everything and makes the profile.
+fn finish(mut host: Host, options: &RecordOptions, sampling: Sampling, span: Span) -> Profile {
+    let counts = host.take_counts();
+    let facts = ProfileFacts {
+        host: host_name(),
+        span,
+        kernel_release: kernel_release(),
+        rate_asked_hz: f64::from(options.rate_hz),
+        cpus: sampling.cpus,
+        idle: counts.idle,
+        filtered: counts.filtered,
+        lost: counts.lost(),
+        windows_lost: 0,
     };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "the limit on open files stays as it is");
-    }
-}
-
-/// Puts this thread before others; threads made before and after keep their own weight.
-fn raise_priority() {
-    if let Err(error) = rustix::process::setpriority_process(None, TRACKER_NICENESS) {
-        tracing::debug!(%error, "the tracker runs at the usual priority");
-    }
-}
-
-/// This host's name.
-fn host_name() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
-}
-
-/// The running kernel's release.
-fn kernel_release() -> String {
-    rustix::system::uname()
-        .release()
-        .to_string_lossy()
-        .into_owned()
+    let Host {
+        probe,
+        tables,
+        processes,
+        windows,
+        vdso,
+        ..
+    } = host;
+    // The maps are not needed any more; names need the memory.
+    drop((probe, tables));
+    let window = windows.into_last();
+    let objects = processes.objects.share();
+    let names = Namer::new(options.inlines).name(&window, &objects, vdso.as_ref());
+    build_profile(&window, &names, &facts)
 }

@@ -17,6 +17,7 @@ use std::{
 
 use super::{
     probe::{KernelRules, KernelTables, PreparedTable},
+    slots::Slots,
     unwind::{self, TableCache, UnwindTable},
 };
 use crate::model::{BuildId, ObjectId};
@@ -45,23 +46,35 @@ pub(super) enum ObjectBytes {
 #[derive(Debug)]
 struct Job {
     object: ObjectId,
+    slot: u32,
     build_id: Option<BuildId>,
     bytes: ObjectBytes,
 }
 
-/// One table in the kernel that the probe does not know yet.
-struct Ready {
-    object: ObjectId,
-    table: PreparedTable,
+/// What the compilers are asked for.
+enum Order {
+    /// To compile a table.
+    Compile(Job),
+    /// To hand on that the table of a slot is not needed any more.
+    Withdraw(u32),
+}
+
+/// What the publishers are asked for.
+enum Ready {
+    /// To make a table in the kernel known to the probe.
+    Publish { job: Job, table: PreparedTable },
+    /// To empty a slot.
+    Withdraw(u32),
 }
 
 /// What the threads share.
 struct Shared {
+    slots: Mutex<Slots>,
     rules: Mutex<KernelRules>,
     tables: KernelTables,
     cache: Option<TableCache>,
-    /// Jobs handed out and not finished.
-    pending: Mutex<usize>,
+    /// Objects whose job was handed out and is not finished.
+    pending: Mutex<HashSet<ObjectId>>,
     idle: Condvar,
     /// Objects whose table could not be made or loaded.
     refused: AtomicU64,
@@ -69,10 +82,11 @@ struct Shared {
 
 /// Compiles tables and loads them into the kernel.
 pub(super) struct TableLoader {
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Sender<Order>>,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
-    asked: HashSet<ObjectId>,
+    /// Objects to forget whose table is still being made.
+    forgotten_early: HashSet<ObjectId>,
 }
 
 impl TableLoader {
@@ -83,10 +97,11 @@ impl TableLoader {
         cache_dir: Option<PathBuf>,
     ) -> Self {
         let shared = Arc::new(Shared {
+            slots: Mutex::new(Slots::new(KernelTables::SLOTS)),
             rules: Mutex::new(rules),
             tables,
             cache: cache_dir.and_then(|dir| open_cache(&dir)),
-            pending: Mutex::new(0),
+            pending: Mutex::default(),
             idle: Condvar::new(),
             refused: AtomicU64::new(0),
         });
@@ -112,23 +127,61 @@ impl TableLoader {
             jobs: Some(jobs),
             shared,
             threads,
-            asked: HashSet::new(),
+            forgotten_early: HashSet::new(),
         }
     }
 
-    /// Asks for the table of an object, once. The queue is bounded by the slots of the kernel.
-    pub(super) fn ask(&mut self, object: ObjectId, build_id: Option<BuildId>, bytes: ObjectBytes) {
-        if KernelTables::SLOTS <= object.0 || !self.asked.insert(object) {
-            return;
+    /// The slot of an object's table. An object without one is given one, and is to be
+    /// [asked](Self::ask) for; `None` when there is none left.
+    pub(super) fn slot_of(&self, object: ObjectId) -> Option<Slot> {
+        let mut slots = lock(&self.shared.slots);
+        match slots.of(object) {
+            Some(number) => Some(Slot {
+                number,
+                is_new: false,
+            }),
+            None => slots.give(object).map(|number| Slot {
+                number,
+                is_new: true,
+            }),
         }
-        *lock(&self.shared.pending) += 1;
-        let job = Job {
+    }
+
+    /// Asks for the table of an object. The queue is bounded by the slots of the kernel.
+    pub(super) fn ask(
+        &mut self,
+        object: ObjectId,
+        slot: Slot,
+        build_id: Option<BuildId>,
+        bytes: ObjectBytes,
+    ) {
+        lock(&self.shared.pending).insert(object);
+        self.order(Order::Compile(Job {
             object,
+            slot: slot.number,
             build_id,
             bytes,
-        };
+        }));
+    }
+
+    /// Gives back the tables of objects that no map of the probe names any more.
+    pub(super) fn forget(&mut self, objects: HashSet<ObjectId>) {
+        self.forgotten_early.extend(objects);
+        let pending = lock(&self.shared.pending).clone();
+        let ready = |object: &ObjectId| !pending.contains(object);
+        let finished: Vec<ObjectId> = self.forgotten_early.extract_if(ready).collect();
+        for object in finished {
+            let slot = lock(&self.shared.slots).take(object);
+            if let Some(slot) = slot {
+                self.order(Order::Withdraw(slot));
+            }
+        }
+    }
+
+    /// Hands an order to the compilers.
+    fn order(&self, order: Order) {
         if let Some(jobs) = &self.jobs {
-            jobs.send(job)
+            jobs.send(order)
                 .expect("compilers live as long as the sender");
         }
     }
@@ -139,7 +192,7 @@ impl TableLoader {
         let waited = self
             .shared
             .idle
-            .wait_timeout_while(pending, at_most, |pending| 0 < *pending);
+            .wait_timeout_while(pending, at_most, |pending| !pending.is_empty());
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -167,9 +220,13 @@ impl Drop for TableLoader {
     }
 }
 
-/// The slot of an object's table: its own number.
-pub(super) fn slot_of(object: ObjectId) -> Option<u32> {
-    (object.0 < KernelTables::SLOTS).then_some(object.0)
+/// Where the table of an object is, or will be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    /// Number of the slot.
+    pub(super) number: u32,
+    /// Given just now: nobody has asked for the table yet.
+    pub(super) is_new: bool,
 }
 
 /// Opens the cache; without it everything works, only slower, so a failure is a warning.
@@ -189,22 +246,22 @@ fn open_cache(dir: &std::path::Path) -> Option<TableCache> {
 }
 
 /// Compiles until there are no more jobs.
-fn compile_all(shared: &Shared, jobs: &Mutex<Receiver<Job>>, ready: &SyncSender<Ready>) {
+fn compile_all(shared: &Shared, orders: &Mutex<Receiver<Order>>, ready: &SyncSender<Ready>) {
     loop {
-        let job = lock(jobs).recv();
-        let Ok(job) = job else { return };
-        let prepared = prepare(shared, &job);
-        let Some(table) = prepared else {
-            shared.refused.fetch_add(1, Ordering::Relaxed);
-            finish_one(shared);
-            continue;
+        let order = lock(orders).recv();
+        let next = match order {
+            Ok(Order::Compile(job)) => match prepare(shared, &job) {
+                Some(table) => Ready::Publish { job, table },
+                None => {
+                    shared.refused.fetch_add(1, Ordering::Relaxed);
+                    finish_one(shared, job.object);
+                    continue;
+                }
+            },
+            Ok(Order::Withdraw(slot)) => Ready::Withdraw(slot),
+            Err(_no_more) => return,
         };
-        ready
-            .send(Ready {
-                object: job.object,
-                table,
-            })
-            .expect("publishers outlive compilers");
+        ready.send(next).expect("publishers outlive compilers");
     }
 }
 
@@ -212,22 +269,29 @@ fn compile_all(shared: &Shared, jobs: &Mutex<Receiver<Job>>, ready: &SyncSender<
 fn publish_all(shared: &Shared, tables: &Mutex<Receiver<Ready>>) {
     loop {
         let ready = lock(tables).recv();
-        let Ok(Ready { object, table }) = ready else {
-            return;
-        };
-        if let Err(error) = shared.tables.publish(object.0, &table) {
-            tracing::warn!(object = object.0, %error, "unwind table not published");
-            shared.refused.fetch_add(1, Ordering::Relaxed);
+        match ready {
+            Ok(Ready::Publish { job, table }) => {
+                if let Err(error) = shared.tables.publish(job.slot, &table) {
+                    tracing::warn!(object = job.object.0, %error, "unwind table not published");
+                    shared.refused.fetch_add(1, Ordering::Relaxed);
+                }
+                finish_one(shared, job.object);
+            }
+            Ok(Ready::Withdraw(slot)) => match shared.tables.withdraw(slot) {
+                Ok(()) => lock(&shared.slots).free(slot),
+                // A slot that cannot be emptied stays out of use.
+                Err(error) => tracing::warn!(slot, %error, "unwind table not given back"),
+            },
+            Err(_no_more) => return,
         }
-        finish_one(shared);
     }
 }
 
-/// Counts a job as done.
-fn finish_one(shared: &Shared) {
+/// Notes that a job is done.
+fn finish_one(shared: &Shared, object: ObjectId) {
     let mut pending = lock(&shared.pending);
-    *pending -= 1;
-    if *pending == 0 {
+    pending.remove(&object);
+    if pending.is_empty() {
         shared.idle.notify_all();
     }
 }

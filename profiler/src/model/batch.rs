@@ -141,9 +141,13 @@ fn columns(value_types: &[ValueType], period_ns: u64) -> Vec<usize> {
         .collect()
 }
 
-/// Labels of a task, its numbers and names included.
+/// Labels of a task. One that was labelled on its host, which always sets `host`, has what it is to
+/// have; the numbers and names of others are added.
 fn labels_of(task: &Task, host: &str) -> Labels {
     let mut labels = task.labels.clone();
+    if labels.contains_key(label::HOST) {
+        return labels;
+    }
     let mut set = |name: &str, value: String| {
         if !value.is_empty() {
             labels.entry(name.to_owned()).or_insert(value);

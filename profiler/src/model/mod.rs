@@ -42,7 +42,7 @@ pub use self::{
     event::{Event, Inode, MappedFile, NewMapping, ObjectId, StackEnd, StackSample, UserFrame},
     frame::{Frame, FrameKind, Location, Naming, Reason},
     id::{FrameHash, FrameId, Pid, StackHash, StackId, Tid},
-    labels::{Labels, ProfileType, SeriesId, label},
+    labels::{LabelSet, Labels, ProfileType, SeriesId, label},
     object_file::{BuildId, BuildIdError, ObjectFile},
     profile::{
         FrameIndex, ObjectIndex, Profile, ProfileError, Sample, Signal, Stack, StackIndex, Task,

@@ -59,6 +59,8 @@ pub enum Loss {
     Undecodable,
     /// A table of the daemon was full.
     TableFull,
+    /// Names were looked up more slowly than windows were counted.
+    NamingBehind,
     /// For a cause that a newer daemon knows and this program does not.
     Other,
 }
@@ -91,8 +93,8 @@ pub struct Quality {
     pub rate_effective_hz: f64,
     /// Share of the window in which sampling was on, 0 to 1.
     pub duty_cycle: f64,
-    /// Windows that were sampled and never arrived: dropped from a full spool, or by a daemon that
-    /// died.
+    /// Windows before this one that were sampled and never arrive: dropped from a full queue or
+    /// spool, or lost with a daemon that died.
     #[serde(skip_serializing_if = "is_zero")]
     pub windows_lost: u64,
 }

@@ -33,7 +33,7 @@ pub use self::{
     output::path_for,
     speedscope::SpeedscopeError,
     svg::SvgError,
-    table::top,
+    table::{Weight, top, weights},
 };
 pub(crate) use self::{
     label::clean,

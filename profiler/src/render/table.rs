@@ -13,15 +13,15 @@ use crate::model::Profile;
 
 /// What one function weighs.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Weight {
+pub struct Weight {
     /// In the function itself, what it calls not included.
-    pub(super) own: u64,
+    pub own: u64,
     /// In the function and all it calls; recursion counts once.
-    pub(super) total: u64,
+    pub total: u64,
 }
 
 /// What every function weighs, by label, in the first value type.
-pub(super) fn weights(profile: &Profile) -> HashMap<String, Weight> {
+pub fn weights(profile: &Profile) -> HashMap<String, Weight> {
     let labels = Labels::new(profile);
     let mut weights: HashMap<&str, Weight> = HashMap::new();
     for sample in &profile.samples {

@@ -19,3 +19,5 @@ mod hostile;
 mod output;
 
 mod mixed_load;
+
+mod watch;

@@ -21,7 +21,8 @@ mod picture;
 mod start;
 
 pub(crate) use self::{
-    document::write_into, measure::quantile, product::Product, programs::build_c, table::Table,
+    document::write_into, load::Load, machine::cpus, measure::quantile, product::Product,
+    programs::build_c, table::Table,
 };
 
 use anyhow::Context as _;

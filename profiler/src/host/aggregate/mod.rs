@@ -14,6 +14,6 @@ mod window;
 
 pub use self::{
     place::{NamedPlace, Place},
-    profile::{Names, ProfileFacts, build_profile},
+    profile::{Names, ProfileFacts, build_profile, period},
     window::{CountedStack, Window},
 };

@@ -34,6 +34,8 @@ pub struct ProfileFacts {
     pub filtered: u64,
     /// Samples lost in the kernel, by cause.
     pub lost: BTreeMap<Loss, u64>,
+    /// Windows before this one that never arrive.
+    pub windows_lost: u64,
 }
 
 /// The name of every place of a window.
@@ -68,13 +70,13 @@ pub fn build_profile(window: &Window, names: &Names, facts: &ProfileFacts) -> Pr
     }
 }
 
-/// Nanoseconds between two samples of a CPU.
+/// Nanoseconds between two samples of a CPU; zero below one a second.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a period of 1 ns to 1 s, rounded"
 )]
-fn period(rate_hz: f64) -> u64 {
+pub fn period(rate_hz: f64) -> u64 {
     if rate_hz < 1.0 {
         0
     } else {
@@ -101,7 +103,8 @@ fn quality(window: &Window, frames: &[Frame], facts: &ProfileFacts) -> Quality {
     for (loss, count) in &facts.lost {
         *lost.entry(*loss).or_default() += count;
     }
-    let taken = window.samples + facts.idle + facts.filtered + lost.values().sum::<u64>();
+    let left_out = window.filtered + facts.filtered;
+    let taken = window.samples + facts.idle + left_out + lost.values().sum::<u64>();
     let cpu_seconds = facts.span.duration.as_secs_f64() * f64::from(facts.cpus);
     Quality {
         samples: window.samples,
@@ -119,7 +122,7 @@ fn quality(window: &Window, frames: &[Frame], facts: &ProfileFacts) -> Quality {
             taken as f64 / cpu_seconds
         },
         duty_cycle: 1.0,
-        windows_lost: 0,
+        windows_lost: facts.windows_lost,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{limits::STACKS_MAX, place::Place};
-use crate::model::{Loss, Pid, StackEnd, StackSample, Task, Tid, Truncation, UserFrame};
+use crate::model::{LabelSet, Loss, Pid, StackEnd, StackSample, Task, Tid, Truncation, UserFrame};
 
 /// A stack of a task with the number of its samples.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,10 +16,13 @@ pub struct CountedStack {
     pub count: u64,
 }
 
+/// What tells threads apart: their numbers, name and labels.
+type ThreadKey = (Pid, Tid, String, LabelSet);
+
 /// Samples counted since the window began.
 #[derive(Debug, Default)]
 pub struct Window {
-    tasks: Interner<(Pid, Tid, String)>,
+    tasks: Interner<ThreadKey>,
     stacks: Interner<Box<[Place]>>,
     counts: HashMap<(u32, u32), u64>,
     /// Samples kept.
@@ -30,16 +33,16 @@ pub struct Window {
     pub truncated: BTreeMap<Truncation, u64>,
     /// Samples with at least one frame from the frame-pointer fallback.
     pub fallback: u64,
+    /// Samples of tasks that the rules of the labels leave out.
+    pub filtered: u64,
     /// Samples lost here.
     pub lost: BTreeMap<Loss, u64>,
 }
 
 impl Window {
     /// Counts a sample. Bare frames have been located already where that was possible.
-    pub fn add(&mut self, sample: &StackSample) {
-        let task = self
-            .tasks
-            .intern((sample.pid, sample.tid, sample.comm.clone()));
+    pub fn add(&mut self, sample: &StackSample, labels: LabelSet) {
+        let task = (self.tasks).intern((sample.pid, sample.tid, sample.comm.clone(), labels));
         let stack = self.stacks.intern(places(sample).into());
         let (Some(task), Some(stack)) = (task, stack) else {
             self.lose(Loss::TableFull);
@@ -56,16 +59,23 @@ impl Window {
 
     /// Counts a sample that was lost.
     pub fn lose(&mut self, loss: Loss) {
-        *self.lost.entry(loss).or_default() += 1;
+        self.lose_many(loss, 1);
+    }
+
+    /// Counts samples that were lost.
+    pub fn lose_many(&mut self, loss: Loss, count: u64) {
+        if 0 < count {
+            *self.lost.entry(loss).or_default() += count;
+        }
     }
 
     /// Threads that were seen.
     pub fn tasks(&self) -> Vec<Task> {
-        let task = |(pid, tid, comm): &(Pid, Tid, String)| Task {
+        let task = |(pid, tid, comm, labels): &ThreadKey| Task {
             pid: *pid,
             tid: *tid,
             comm: comm.clone(),
-            labels: BTreeMap::new(),
+            labels: labels.labels().clone(),
         };
         self.tasks.values.iter().map(task).collect()
     }
@@ -158,7 +168,8 @@ mod tests {
 
     use super::{Place, Window};
     use crate::model::{
-        Avma, FileOffset, ObjectId, Pid, StackEnd, StackSample, Tid, Truncation, UserFrame,
+        Avma, FileOffset, LabelSet, ObjectId, Pid, StackEnd, StackSample, Tid, Truncation,
+        UserFrame,
     };
 
     fn sample(end: StackEnd, offset: u64) -> StackSample {
@@ -182,7 +193,7 @@ mod tests {
     fn counts_equal_stacks_once() {
         let mut window = Window::default();
         for offset in [1, 2, 1, 1] {
-            window.add(&sample(StackEnd::Complete, offset));
+            window.add(&sample(StackEnd::Complete, offset), LabelSet::default());
         }
         let counts: Vec<u64> = window
             .counts()
@@ -196,7 +207,8 @@ mod tests {
     #[test]
     fn a_cut_stack_carries_its_mark_outermost() {
         let mut window = Window::default();
-        window.add(&sample(StackEnd::Truncated(Truncation::Depth), 1));
+        let cut = sample(StackEnd::Truncated(Truncation::Depth), 1);
+        window.add(&cut, LabelSet::default());
         let stack = &window.stacks()[0];
         assert_eq!(Some(&Place::Kernel { address: Avma(9) }), stack.first());
         assert_eq!(Some(&Place::Cut), stack.last());

@@ -1,14 +1,15 @@
 //! Unwind tables in the kernel.
 
 use std::{
+    collections::HashMap,
     os::fd::{AsFd as _, OwnedFd},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{Mutex, PoisonError},
 };
 
 use aya::maps::{Array, ArrayOfMaps, Map, MapData};
 use profiler_common::limits::{TABLE_CHUNK_WORDS, TABLES_MAX};
 
-use super::ProbeError;
+use super::{ProbeError, sys};
 
 /// `BPF_F_INNER_MAP`: inner arrays may differ in size.
 const INNER_MAP: u32 = 0x1000;
@@ -49,8 +50,8 @@ impl PreparedTable {
 #[derive(Debug)]
 pub struct KernelTables {
     slots: OwnedFd,
-    /// Bytes of all tables.
-    size_bytes: AtomicU64,
+    /// Bytes of each table by slot.
+    sizes_bytes: Mutex<HashMap<u32, u64>>,
 }
 
 impl KernelTables {
@@ -65,7 +66,7 @@ impl KernelTables {
         let slots = slots.fd().as_fd().try_clone_to_owned();
         Ok(Self {
             slots: slots.map_err(|source| ProbeError::Publish { source })?,
-            size_bytes: AtomicU64::new(0),
+            sizes_bytes: Mutex::default(),
         })
     }
 
@@ -82,9 +83,28 @@ impl KernelTables {
                 name: "TABLES",
                 source,
             })?;
-        self.size_bytes
-            .fetch_add(table.size_bytes, Ordering::Relaxed);
+        self.sizes().insert(slot, table.size_bytes);
         Ok(())
+    }
+
+    /// Takes a table out of its slot and gives its memory back. Nothing may name the slot any more;
+    /// a walk that did would be cut. Waits as [`KernelTables::publish`] does.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn withdraw(&self, slot: u32) -> Result<(), ProbeError> {
+        if self.sizes().remove(&slot).is_none() {
+            return Ok(());
+        }
+        sys::delete_map_element(self.slots.as_fd(), slot)
+            .map_err(|source| ProbeError::Publish { source })
+    }
+
+    /// Sizes by slot.
+    fn sizes(&self) -> std::sync::MutexGuard<'_, HashMap<u32, u64>> {
+        self.sizes_bytes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A handle of the calling thread's own: the library's call wants the map for itself while it
@@ -104,6 +124,6 @@ impl KernelTables {
 
     /// Bytes of all tables in the kernel.
     pub fn size_bytes(&self) -> u64 {
-        self.size_bytes.load(Ordering::Relaxed)
+        self.sizes().values().sum()
     }
 }

@@ -4,13 +4,15 @@
 use std::{
     ffi::CStr,
     io,
-    os::fd::{FromRawFd as _, OwnedFd, RawFd},
+    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
 };
 
 use aya_obj::generated::perf_event_attr;
 
 /// `PERF_FLAG_FD_CLOEXEC`
 const CLOSE_ON_EXEC: libc::c_ulong = 1 << 3;
+/// `BPF_MAP_DELETE_ELEM` of bpf(2).
+const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
 /// `BPF_ENABLE_STATS` of bpf(2).
 const BPF_ENABLE_STATS: libc::c_long = 32;
 /// `BPF_STATS_RUN_TIME`
@@ -74,6 +76,41 @@ pub(super) fn enable_run_time_stats() -> io::Result<OwnedFd> {
         )
     };
     to_owned_fd(fd)
+}
+
+/// Arguments of bpf(2) for one element of a map.
+#[repr(C)]
+#[derive(Default)]
+struct MapElement {
+    map: u32,
+    /// Padding of the kernel's own struct.
+    _unused: u32,
+    /// Address of the key.
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// Deletes the element of a map whose keys have four bytes.
+pub(super) fn delete_map_element(map: BorrowedFd<'_>, key: u32) -> io::Result<()> {
+    let element = MapElement {
+        map: u32::try_from(map.as_raw_fd()).map_err(|_negative| io::ErrorKind::InvalidInput)?,
+        key: std::ptr::from_ref(&key) as u64,
+        ..MapElement::default()
+    };
+    // SAFETY: the kernel reads the arguments, and four bytes at the key, which lives until after.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_MAP_DELETE_ELEM,
+            std::ptr::from_ref(&element),
+            size_of::<MapElement>(),
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// A system call's result as a descriptor.

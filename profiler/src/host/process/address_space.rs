@@ -59,6 +59,14 @@ impl AddressSpace {
         self.mappings.truncate(MAPPINGS_PER_PROCESS_MAX);
     }
 
+    /// The mapping that begins at an address.
+    pub fn at(&self, start: Avma) -> Option<CodeMapping> {
+        let index = (self.mappings)
+            .binary_search_by_key(&start, |mapping| mapping.start)
+            .ok()?;
+        self.mappings.get(index).copied()
+    }
+
     /// Where an address is.
     pub fn locate(&self, address: Avma) -> Option<UserFrame> {
         let next = self

@@ -1,8 +1,14 @@
 //! Object files that were seen mapped, each with a number.
 
-use std::{collections::HashMap, fs::File, io, os::unix::fs::MetadataExt as _, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    io,
+    os::unix::fs::MetadataExt as _,
+    sync::Arc,
+};
 
-use super::limits::OBJECTS_MAX;
+use super::limits::{OBJECTS_KEPT_MAX, OBJECTS_MAX};
 use crate::model::{BuildId, MappedFile, NewMapping, ObjectId, Pid};
 
 /// An object file that was seen mapped.
@@ -33,38 +39,67 @@ struct FileKey {
 /// Reads the build id of an object file; handed in, so that this stage knows no file formats.
 pub type ReadBuildId = fn(&File) -> Option<BuildId>;
 
-/// Every object file of this run.
+/// Every object file that is mapped, or was not long ago.
+///
+/// Numbers are never used twice: the probe remembers rules by them.
 #[derive(Debug)]
 pub struct Objects {
     read_build_id: ReadBuildId,
-    /// By number, from 1.
-    all: Vec<Object>,
+    by_id: ObjectsById,
     by_build_id: HashMap<BuildId, ObjectId>,
     by_file: HashMap<FileKey, ObjectId>,
     vdso: Option<ObjectId>,
+    /// The next number; 0 stands for no object.
+    next: u32,
 }
+
+/// Objects by number, shared with whoever still needs those that are forgotten meanwhile.
+pub type ObjectsById = HashMap<ObjectId, Arc<Object>>;
 
 impl Objects {
     /// No objects yet.
     pub fn new(read_build_id: ReadBuildId) -> Self {
         Self {
             read_build_id,
-            all: Vec::new(),
+            by_id: HashMap::new(),
             by_build_id: HashMap::new(),
             by_file: HashMap::new(),
             vdso: None,
+            next: 1,
         }
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.all.len()
+        self.by_id.len()
+    }
+
+    /// Whether every number was given away: only a new run has new ones.
+    pub fn is_used_up(&self) -> bool {
+        OBJECTS_MAX <= self.next
     }
 
     /// The object behind a number.
-    pub fn get(&self, id: ObjectId) -> Option<&Object> {
-        let index = usize::try_from(id.0).ok()?.checked_sub(1)?;
-        self.all.get(index)
+    pub fn get(&self, id: ObjectId) -> Option<&Arc<Object>> {
+        self.by_id.get(&id)
+    }
+
+    /// The numbers of all objects.
+    pub fn ids(&self) -> impl Iterator<Item = ObjectId> + '_ {
+        self.by_id.keys().copied()
+    }
+
+    /// All objects as they are now. Cost: a counter for each.
+    pub fn share(&self) -> ObjectsById {
+        self.by_id.clone()
+    }
+
+    /// Forgets an object that nobody maps any more, and closes its file once nobody else needs it.
+    pub fn forget(&mut self, ids: &HashSet<ObjectId>) {
+        self.by_id.retain(|id, _object| !ids.contains(id));
+        self.by_build_id.retain(|_build_id, id| !ids.contains(id));
+        self.by_file.retain(|_file, id| !ids.contains(id));
+        self.vdso = self.vdso.filter(|id| !ids.contains(id));
     }
 
     /// The object of a mapping; numbers it when it is new. `None` for code without a file, and
@@ -137,19 +172,19 @@ impl Objects {
         file: Option<Arc<File>>,
         pid: Pid,
     ) -> Option<ObjectId> {
-        // Number 0 stands for no object.
-        let id = u32::try_from(self.all.len()).ok()?.checked_add(1)?;
-        if OBJECTS_MAX <= id {
+        if self.is_used_up() || OBJECTS_KEPT_MAX <= self.by_id.len() {
             return None;
         }
-        let id = ObjectId(id);
-        self.all.push(Object {
+        let id = ObjectId(self.next);
+        self.next += 1;
+        let object = Object {
             id,
             path,
             build_id,
             file,
             pid,
-        });
+        };
+        self.by_id.insert(id, Arc::new(object));
         Some(id)
     }
 }
@@ -177,6 +212,6 @@ fn file_key(file: &File) -> io::Result<FileKey> {
 }
 
 /// A path as people are shown it: without the kernel's mark of a deleted file.
-fn shown_path(path: &str) -> String {
+pub(super) fn shown_path(path: &str) -> String {
     path.strip_suffix(" (deleted)").unwrap_or(path).to_owned()
 }

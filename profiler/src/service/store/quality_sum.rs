@@ -5,15 +5,17 @@ use std::time::Duration;
 use crate::model::{HostWindow, Loss, Quality, Truncation};
 
 /// Causes of loss, in the order of their columns.
-const LOSSES: [Loss; 4] = [
+const LOSSES: [Loss; 6] = [
     Loss::RingFull,
     Loss::ScratchBusy,
     Loss::Undecodable,
     Loss::TableFull,
+    Loss::NamingBehind,
+    Loss::Other,
 ];
 
 /// Reasons of truncation, in the order of their columns.
-const TRUNCATIONS: [Truncation; 9] = [
+const TRUNCATIONS: [Truncation; 10] = [
     Truncation::Depth,
     Truncation::Unmapped,
     Truncation::UnknownProcess,
@@ -23,6 +25,7 @@ const TRUNCATIONS: [Truncation; 9] = [
     Truncation::UnreadableStack,
     Truncation::NotAscending,
     Truncation::NoRegisters,
+    Truncation::Other,
 ];
 
 /// Number of sums.
@@ -45,6 +48,8 @@ pub(super) const NAMES: [&str; FIELDS] = [
     "lost_scratch_busy",
     "lost_undecodable",
     "lost_table_full",
+    "lost_naming_behind",
+    "lost_other",
     "truncated_depth",
     "truncated_unmapped",
     "truncated_unknown_process",
@@ -54,6 +59,7 @@ pub(super) const NAMES: [&str; FIELDS] = [
     "truncated_unreadable_stack",
     "truncated_not_ascending",
     "truncated_no_registers",
+    "truncated_other",
 ];
 
 /// Parts of a rate or share that are told apart.

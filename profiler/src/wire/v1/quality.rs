@@ -11,11 +11,12 @@ use super::{
 use crate::model::{Loss, Quality, Truncation};
 
 /// Causes of loss with their words on the wire, which are those of the product's JSON.
-const LOSSES: [(Loss, &str); 5] = [
+const LOSSES: [(Loss, &str); 6] = [
     (Loss::RingFull, "ring_full"),
     (Loss::ScratchBusy, "scratch_busy"),
     (Loss::Undecodable, "undecodable"),
     (Loss::TableFull, "table_full"),
+    (Loss::NamingBehind, "naming_behind"),
     (Loss::Other, "other"),
 ];
 

@@ -1,0 +1,394 @@
+//! Sampling for months: a window after the other, named while sampling goes on.
+//!
+//! Part of the composition root. The sampling thread never waits for names.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+
+use super::{
+    aggregate::{ProfileFacts, Window, build_profile},
+    labels::{LabelRules, Labeler},
+    naming::Namer,
+    probe::{self, Filter, Sampling, Unwinding},
+    process::ObjectsById,
+    run::DRAIN_INTERVAL,
+    sampling::{Cost, Host, SamplingOptions, kernel_release, raise_priority},
+    shutdown::Shutdown,
+};
+use crate::{
+    clock,
+    model::{Loss, Profile, Window as Span},
+};
+
+/// Windows that wait for their names. One is the rule; after the first, whose names are all new,
+/// it is quick again. Each may take as much memory as a window does.
+const NAMING_QUEUE: usize = 4;
+/// How far the wall clock may be from where it was expected before a window says so in its start.
+const CLOCK_STEP_MIN: Duration = Duration::from_millis(100);
+
+/// How to watch the whole host.
+#[derive(Clone, Debug)]
+pub struct WatchOptions {
+    /// Name of this host, as profiles and labels have it.
+    pub host: String,
+    /// How user stacks are followed.
+    pub unwinding: Unwinding,
+    /// Samples a second and CPU.
+    pub rate_hz: u32,
+    /// Length of a window; windows end at multiples of it since the Unix epoch.
+    pub window: Duration,
+    /// Where compiled unwind tables are kept for the next run.
+    pub cache_dir: Option<PathBuf>,
+    /// Whether to look for inlined functions and lines.
+    pub inlines: bool,
+}
+
+/// Rules of the labels, which someone else may replace while sampling goes on.
+#[derive(Clone, Debug, Default)]
+pub struct SharedLabelRules(Arc<Mutex<(Arc<LabelRules>, bool)>>);
+
+impl SharedLabelRules {
+    /// Replaces the rules, for what is sampled from now on.
+    pub fn replace(&self, rules: LabelRules) {
+        *self.lock() = (Arc::new(rules), true);
+    }
+
+    /// Whether they were replaced since they were last taken.
+    fn has_changed(&self) -> bool {
+        self.lock().1
+    }
+
+    /// Takes the rules as they are now.
+    fn take(&self) -> Arc<LabelRules> {
+        let mut shared = self.lock();
+        shared.1 = false;
+        Arc::clone(&shared.0)
+    }
+
+    /// Locks; nothing can panic while it is locked.
+    fn lock(&self) -> MutexGuard<'_, (Arc<LabelRules>, bool)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One window of the host.
+#[derive(Clone, Debug)]
+pub struct WatchedWindow {
+    /// The profile.
+    pub profile: Profile,
+    /// What it all cost until the end of the window.
+    pub cost: Cost,
+}
+
+/// Samples the whole host until someone asks to stop; gives each window to `deliver`, in order, on a
+/// thread of its own. The last window ends when sampling does.
+///
+/// A window that meets a full queue of windows to be named is dropped; the next one says so, as
+/// [`Loss::NamingBehind`].
+///
+/// # Errors
+/// What kept the probe from being loaded, or sampling from going on.
+pub fn watch(
+    options: &WatchOptions,
+    labels: &SharedLabelRules,
+    shutdown: &Shutdown,
+    deliver: &mut (dyn FnMut(WatchedWindow) + Send),
+) -> anyhow::Result<()> {
+    let begun = clock::monotonic();
+    let mut host = Host::start(&SamplingOptions {
+        filter: Filter::default(),
+        unwinding: options.unwinding,
+        rate_hz: options.rate_hz,
+        cache_dir: options.cache_dir.clone(),
+    })?;
+    let (jobs, waiting) = sync_channel(NAMING_QUEUE);
+    let vdso = host.vdso.clone();
+    thread::scope(|scope| {
+        // The namer is started first: it must not have the sampling thread's priority.
+        let inlines = options.inlines;
+        let namer = scope.spawn(move || name_all(&waiting, inlines, vdso.as_ref(), deliver));
+        raise_priority();
+        let sampling = probe::attach_sampling(&mut host.probe, options.rate_hz)?;
+        let started_after = clock::monotonic() - begun;
+        let mut cutter = Cutter::start(options, sampling, jobs, started_after);
+        let result = cutter.run(&mut host, labels, shutdown);
+        drop(cutter);
+        let named = namer.join();
+        result?;
+        named.map_err(|_panic| anyhow::anyhow!("the thread that looks up names panicked"))
+    })
+}
+
+/// A window that waits for its names.
+struct NamingJob {
+    window: Window,
+    /// Every object of the host: those of ended processes are only kept by this.
+    objects: ObjectsById,
+    facts: ProfileFacts,
+    cost: Cost,
+}
+
+/// Names windows until there are no more.
+fn name_all(
+    jobs: &Receiver<NamingJob>,
+    inlines: bool,
+    vdso: Option<&Arc<[u8]>>,
+    deliver: &mut (dyn FnMut(WatchedWindow) + Send),
+) {
+    let mut namer = Namer::new(inlines);
+    for job in jobs {
+        let names = namer.name(&job.window, &job.objects, vdso);
+        deliver(WatchedWindow {
+            profile: build_profile(&job.window, &names, &job.facts),
+            cost: job.cost,
+        });
+    }
+}
+
+/// Cuts windows where they end.
+struct Cutter {
+    length: Duration,
+    jobs: SyncSender<NamingJob>,
+    /// What is the same in every window.
+    facts: ProfileFacts,
+    started_after: Duration,
+    /// The window that is counted.
+    open: OpenWindow,
+    /// What the next window has to tell of the ones that were dropped.
+    dropped: Dropped,
+}
+
+/// Begin and end of the window that is counted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct OpenWindow {
+    /// Its begin, wall clock.
+    start: Duration,
+    /// Its begin, monotonic clock.
+    started: Duration,
+    /// Its end, wall clock.
+    end: Duration,
+    /// Its end, monotonic clock.
+    ended: Duration,
+}
+
+/// Windows that found no room in the queue.
+#[derive(Debug, Default)]
+struct Dropped {
+    windows: u64,
+    lost: BTreeMap<Loss, u64>,
+}
+
+impl OpenWindow {
+    /// A window that begins at `started` and ends at the next multiple of `length` after now.
+    /// `expected` is where the last one was to end; the wall clock may have been set since.
+    fn begin(
+        length: Duration,
+        now: (Duration, Duration),
+        started: Duration,
+        expected: Option<Duration>,
+    ) -> Self {
+        let (wall, monotonic) = now;
+        let start = wall.saturating_sub(monotonic.saturating_sub(started));
+        let start = expected
+            .filter(|expected| expected.abs_diff(start) < CLOCK_STEP_MIN)
+            .unwrap_or(start);
+        let length_ns = length.as_nanos().max(1);
+        // What is left of the window after a boundary that was met a moment too early is no window.
+        let reached = wall.max(start);
+        let end_ns = (reached.as_nanos() / length_ns + 1) * length_ns;
+        let end = Duration::from_nanos(u64::try_from(end_ns).unwrap_or(u64::MAX));
+        Self {
+            start,
+            started,
+            end,
+            ended: monotonic + end.saturating_sub(wall),
+        }
+    }
+}
+
+impl Cutter {
+    /// Opens the first window.
+    fn start(
+        options: &WatchOptions,
+        sampling: Sampling,
+        jobs: SyncSender<NamingJob>,
+        started_after: Duration,
+    ) -> Self {
+        let now = (clock::wall(), clock::monotonic());
+        Self {
+            length: options.window,
+            jobs,
+            facts: ProfileFacts {
+                host: options.host.clone(),
+                kernel_release: kernel_release(),
+                rate_asked_hz: f64::from(options.rate_hz),
+                cpus: sampling.cpus,
+                ..ProfileFacts::default()
+            },
+            started_after,
+            open: OpenWindow::begin(options.window, now, now.1, None),
+            dropped: Dropped::default(),
+        }
+    }
+
+    /// Samples until someone asks to stop, then cuts the last window.
+    fn run(
+        &mut self,
+        host: &mut Host,
+        labels: &SharedLabelRules,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<()> {
+        host.windows.labeler = Some(Labeler::new(self.facts.host.clone(), labels.take()));
+        host.windows.end_at(self.open.ended);
+        while !shutdown.is_requested() {
+            if let Some(labeler) = &mut host.windows.labeler
+                && labels.has_changed()
+            {
+                labeler.set_rules(labels.take());
+            }
+            let rest = self.open.ended.saturating_sub(clock::monotonic());
+            host.wait_and_drain(rest.min(DRAIN_INTERVAL))?;
+            let now = clock::monotonic();
+            if self.open.ended <= now {
+                self.cut(host)?;
+            }
+            host.refresh();
+            if host.processes.objects.is_used_up() {
+                bail!("the numbers of object files are used up; start again");
+            }
+        }
+        probe::detach_sampling(&mut host.probe)?;
+        host.drain();
+        self.cut_last(host)
+    }
+
+    /// Hands on the window that is over, and opens the next one.
+    fn cut(&mut self, host: &mut Host) -> anyhow::Result<()> {
+        let job = self.take(host, self.open.ended);
+        let now = (clock::wall(), clock::monotonic());
+        self.open = OpenWindow::begin(self.length, now, self.open.ended, Some(self.open.end));
+        host.windows.end_at(self.open.ended);
+        match self.jobs.try_send(job) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(job)) => {
+                tracing::warn!("names are looked up too slowly; a window is dropped");
+                self.dropped.add(&job);
+                Ok(())
+            }
+            Err(TrySendError::Disconnected(_job)) => bail!("nobody looks up names any more"),
+        }
+    }
+
+    /// Hands on what is left when sampling has stopped.
+    fn cut_last(&mut self, host: &mut Host) -> anyhow::Result<()> {
+        let now = clock::monotonic();
+        while 0 < host.windows.samples() || self.open.started < now {
+            let ended = self.open.ended.min(now);
+            let job = self.take(host, ended);
+            // Sampling is over: now there is time to wait.
+            self.jobs
+                .send(job)
+                .ok()
+                .context("nobody looks up names any more")?;
+            self.open.start = self.open.end;
+            self.open.started = ended;
+            self.open.ended = now;
+        }
+        Ok(())
+    }
+
+    /// Takes the window that ended at `ended` out of the host.
+    fn take(&mut self, host: &mut Host, ended: Duration) -> NamingJob {
+        let mut window = host.windows.cut();
+        let counts = host.take_counts();
+        let dropped = std::mem::take(&mut self.dropped);
+        for (loss, count) in dropped.lost {
+            window.lose_many(loss, count);
+        }
+        NamingJob {
+            window,
+            objects: host.processes.objects.share(),
+            facts: ProfileFacts {
+                span: Span {
+                    start: self.open.start,
+                    duration: ended.saturating_sub(self.open.started),
+                },
+                idle: counts.idle,
+                filtered: counts.filtered,
+                lost: counts.lost(),
+                windows_lost: dropped.windows,
+                ..self.facts.clone()
+            },
+            cost: host.cost(self.started_after),
+        }
+    }
+}
+
+impl Dropped {
+    /// Counts a window with all that it had to tell of losses.
+    fn add(&mut self, job: &NamingJob) {
+        self.windows += 1 + job.facts.windows_lost;
+        let lost = job.window.lost.iter().chain(&job.facts.lost);
+        for (loss, count) in lost.chain([(&Loss::NamingBehind, &job.window.samples)]) {
+            *self.lost.entry(*loss).or_default() += count;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::OpenWindow;
+
+    const TEN: Duration = Duration::from_secs(10);
+
+    fn seconds(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    #[test]
+    fn the_first_window_ends_at_the_next_multiple() {
+        let open = OpenWindow::begin(TEN, (seconds(1003.5), seconds(7.0)), seconds(7.0), None);
+        let expected = OpenWindow {
+            start: seconds(1003.5),
+            started: seconds(7.0),
+            end: seconds(1010.0),
+            ended: seconds(13.5),
+        };
+        assert_eq!(expected, open);
+    }
+
+    #[test]
+    fn the_next_window_begins_where_the_last_one_ended() {
+        let now = (seconds(1010.002), seconds(13.502));
+        let open = OpenWindow::begin(TEN, now, seconds(13.5), Some(seconds(1010.0)));
+        assert_eq!((seconds(1010.0), seconds(1020.0)), (open.start, open.end));
+        assert_eq!(seconds(23.5), open.ended);
+    }
+
+    #[test]
+    fn a_clock_that_is_a_little_behind_makes_no_short_window() {
+        let now = (seconds(1009.999), seconds(13.5));
+        let open = OpenWindow::begin(TEN, now, seconds(13.5), Some(seconds(1010.0)));
+        assert_eq!((seconds(1010.0), seconds(1020.0)), (open.start, open.end));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_followed() {
+        let now = (seconds(5000.0), seconds(13.5));
+        let open = OpenWindow::begin(TEN, now, seconds(13.5), Some(seconds(1010.0)));
+        assert_eq!((seconds(5000.0), seconds(5010.0)), (open.start, open.end));
+        assert_eq!(seconds(23.5), open.ended);
+    }
+}

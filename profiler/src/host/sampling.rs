@@ -1,0 +1,406 @@
+//! The stages from the probe to the counted window, for as long as they run.
+//!
+//! Part of the composition root.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    os::fd::{AsFd as _, BorrowedFd},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use profiler_common::counter::Counter;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::{
+    naming, object,
+    probe::{self, Filter, KernelMapping, Probe, ProbeOptions, Unwinding},
+    process::{Changes, Object, ProcessTable, processes_by_cpu_time},
+    ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
+    table_loader::{ObjectBytes, Slot, TableLoader},
+    windows::Windows,
+};
+use crate::{
+    clock,
+    model::{BuildId, Event, Loss, ObjectId},
+};
+
+/// Pause after a wake-up, so that a burst of process records costs one drain and not one each.
+/// A process that lives for milliseconds must be known before its first sample, so it is short.
+const BATCH_PAUSE: Duration = Duration::from_micros(200);
+/// Scheduling weight of the thread that tells the probe of new programs: every moment it waits for
+/// a CPU, their stacks are cut. It sleeps nearly always.
+const TRACKER_NICENESS: i32 = -20;
+/// Longest wait for the tables of running processes before sampling starts.
+const WARM_START_MAX: Duration = Duration::from_secs(10);
+/// Time between two refreshes.
+const REFRESH_PAUSE: Duration = Duration::from_secs(1);
+
+/// What to sample, and how.
+#[derive(Clone, Debug)]
+pub(super) struct SamplingOptions {
+    /// Which tasks.
+    pub(super) filter: Filter,
+    /// How user stacks are followed.
+    pub(super) unwinding: Unwinding,
+    /// Samples a second and CPU.
+    pub(super) rate_hz: u32,
+    /// Where compiled unwind tables are kept for the next run.
+    pub(super) cache_dir: Option<PathBuf>,
+}
+
+/// What sampling cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// Time inside the sampling program, and its runs; absent where the kernel cannot tell.
+    pub sampler: Option<(Duration, u64)>,
+    /// Samples that the probe sent.
+    pub samples_sent: u64,
+    /// User frames walked.
+    pub frames_walked: u64,
+    /// Bytes of unwind tables in the kernel.
+    pub table_size_bytes: u64,
+    /// Distinct unwind rules in the kernel.
+    pub rules: usize,
+    /// From the start of the program to the first sample.
+    pub started_after: Duration,
+}
+
+/// What the probe counted besides the samples it sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct KernelCounts {
+    /// Samples of idle CPUs.
+    pub(super) idle: u64,
+    /// Samples that the filters left out.
+    pub(super) filtered: u64,
+    ring_full: u64,
+    scratch_busy: u64,
+}
+
+impl KernelCounts {
+    /// Samples lost, by cause.
+    pub(super) fn lost(&self) -> BTreeMap<Loss, u64> {
+        let lost = [
+            (Loss::RingFull, self.ring_full),
+            (Loss::ScratchBusy, self.scratch_busy),
+        ];
+        lost.into_iter()
+            .filter(|(_loss, count)| 0 < *count)
+            .collect()
+    }
+}
+
+/// A table to ask for.
+struct WantedTable {
+    object: ObjectId,
+    slot: Slot,
+    build_id: Option<BuildId>,
+    bytes: ObjectBytes,
+}
+
+/// The probe, and all that is known of the host.
+pub(super) struct Host {
+    /// The probe.
+    pub(super) probe: Probe,
+    events: ProcessEvents,
+    /// Processes and the files they map.
+    pub(super) processes: ProcessTable,
+    /// Unwind tables.
+    pub(super) tables: TableLoader,
+    /// Counted samples.
+    pub(super) windows: Windows,
+    /// The vDSO.
+    pub(super) vdso: Option<Arc<[u8]>>,
+    undecodable: u64,
+    /// What the probe had counted when it was last asked.
+    counted: KernelCounts,
+    refreshed_at: Duration,
+}
+
+impl Host {
+    /// Loads the probe and prepares every process that runs.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub(super) fn start(options: &SamplingOptions) -> anyhow::Result<Self> {
+        raise_file_limit();
+        let cpus = u32::try_from(std::thread::available_parallelism().map_or(1, usize::from))
+            .context("count CPUs")?;
+        let mut probe = probe::load(&ProbeOptions {
+            filter: options.filter.clone(),
+            unwinding: options.unwinding,
+            rate_hz: options.rate_hz,
+            cpus,
+        })?;
+        // Records first, then hooks, then what runs already: nothing that starts meanwhile is missed.
+        let rings = probe::open_process_events()?
+            .into_iter()
+            .map(PerfRing::new)
+            .collect::<io::Result<Vec<_>>>()
+            .context("map the rings of process records")?;
+        probe::attach_lifecycle(&mut probe)?;
+        let (rules, tables) = probe.take_tables()?;
+        let mut host = Self {
+            probe,
+            events: ProcessEvents::new(rings),
+            processes: ProcessTable::new(object::build_id_of),
+            tables: TableLoader::start(rules, tables, options.cache_dir.clone()),
+            windows: Windows::default(),
+            vdso: naming::read_vdso(),
+            undecodable: 0,
+            counted: KernelCounts::default(),
+            refreshed_at: clock::monotonic(),
+        };
+        let mut changes = Changes::default();
+        for pid in processes_by_cpu_time() {
+            host.processes.read(pid, &mut changes);
+        }
+        host.apply(&changes);
+        host.tables.wait_idle(WARM_START_MAX);
+        Ok(host)
+    }
+
+    /// Waits for process records or notices, at most so long; then drains everything.
+    ///
+    /// # Errors
+    /// When the kernel cannot be waited for.
+    pub(super) fn wait_and_drain(&mut self, at_most: Duration) -> anyhow::Result<()> {
+        let notices = self.probe.notices.as_fd();
+        let rings = self.events.rings().iter().map(PerfRing::as_fd);
+        let mut fds: Vec<PollFd<'_>> = rings
+            .chain([notices])
+            .map(|fd: BorrowedFd<'_>| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        let timeout = Timespec::try_from(at_most).context("a drain interval is short")?;
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error).context("wait for the kernel"),
+        }
+        drop(fds);
+        self.drain();
+        clock::sleep(BATCH_PAUSE);
+        Ok(())
+    }
+
+    /// Takes everything the kernel has for us: what happened to processes first, so that samples
+    /// meet the mappings they were taken with.
+    pub(super) fn drain(&mut self) {
+        let now = clock::monotonic();
+        let mut changes = Changes::default();
+        for event in self.events.drain(now) {
+            self.handle(event, now, &mut changes);
+        }
+        for event in self.take_notices() {
+            self.handle(event, now, &mut changes);
+        }
+        self.apply(&changes);
+        while let Some(record) = self.probe.samples.next() {
+            match decode_sample(&record) {
+                Ok(sample) => self.windows.add(sample, &self.processes),
+                Err(_malformed) => self.windows.lose(Loss::Undecodable),
+            }
+        }
+        (self.probe.flush_log)();
+        for pid in self.processes.forget_ended(now) {
+            self.windows.forget_labels(pid);
+        }
+    }
+
+    /// Takes what the probe wants repaired.
+    fn take_notices(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some(record) = self.probe.notices.next() {
+            match decode_notice(&record) {
+                Ok(event) => events.push(event),
+                Err(_malformed) => self.undecodable += 1,
+            }
+        }
+        events
+    }
+
+    /// One event.
+    fn handle(&mut self, event: Event, now: Duration, changes: &mut Changes) {
+        match event {
+            Event::Forked { parent, child } => {
+                if parent != child {
+                    self.windows.forget_labels(child);
+                }
+                self.processes.forked(parent, child, changes);
+            }
+            Event::Executed { pid } => {
+                self.windows.forget_labels(pid);
+                self.processes.executed(pid, changes);
+            }
+            Event::Forgotten { pid } => _ = changes.changed.insert(pid),
+            Event::Mapped(mapping) => self.processes.mapped(&mapping, changes),
+            Event::Exited { pid, tid } => self.processes.exited(pid, tid, now, changes),
+            Event::Unknown { pid } => self.processes.repair(pid, now, changes),
+            Event::ProcessRecordsLost { count } => {
+                tracing::warn!(count, "process records lost; reading all processes again");
+                let alive = processes_by_cpu_time();
+                self.processes.read_all(&alive, now, changes);
+            }
+        }
+    }
+
+    /// Tells the probe and the compiler what changed. Mappings go first: a table that comes later
+    /// is found by its slot.
+    fn apply(&mut self, changes: &Changes) {
+        for pid in &changes.ended {
+            self.probe.mappings.remove(*pid);
+            self.probe.remove_target(*pid);
+        }
+        let mut wanted = Vec::new();
+        for pid in &changes.changed {
+            let mappings: Vec<KernelMapping> = (self.processes.mappings(*pid).iter())
+                .map(|mapping| KernelMapping {
+                    start: mapping.start,
+                    end: mapping.end,
+                    file_offset: mapping.file_offset,
+                    object: mapping.object,
+                    slot: (mapping.object).and_then(|object| self.slot_of(object, &mut wanted)),
+                })
+                .collect();
+            self.probe.mappings.replace(*pid, &mappings);
+        }
+        for table in wanted {
+            (self.tables).ask(table.object, table.slot, table.build_id, table.bytes);
+        }
+    }
+
+    /// The slot of an object's table; notes the ones that nobody has asked for yet.
+    fn slot_of(&self, id: ObjectId, wanted: &mut Vec<WantedTable>) -> Option<u32> {
+        let object = self.processes.objects.get(id)?;
+        let bytes = object_bytes(object, self.vdso.as_ref())?;
+        let slot = self.tables.slot_of(id)?;
+        if slot.is_new {
+            wanted.push(WantedTable {
+                object: id,
+                slot,
+                build_id: object.build_id.clone(),
+                bytes,
+            });
+        }
+        Some(slot.number)
+    }
+
+    /// What is to be done now and then in a long life: reads a few processes again, and gives back
+    /// what only files that are gone needed. To be called often; works once a second.
+    pub(super) fn refresh(&mut self) {
+        let now = clock::monotonic();
+        if now < self.refreshed_at + REFRESH_PAUSE {
+            return;
+        }
+        self.refreshed_at = now;
+        let mut changes = Changes::default();
+        self.processes.refresh(now, &mut changes);
+        self.apply(&changes);
+        self.tables.forget(changes.forgotten);
+    }
+
+    /// What the probe counted since this was last asked.
+    pub(super) fn take_counts(&mut self) -> KernelCounts {
+        let total = self.total_counts();
+        let since = KernelCounts {
+            idle: total.idle - self.counted.idle,
+            filtered: total.filtered - self.counted.filtered,
+            ring_full: total.ring_full - self.counted.ring_full,
+            scratch_busy: total.scratch_busy - self.counted.scratch_busy,
+        };
+        self.counted = total;
+        since
+    }
+
+    /// What the probe counted so far.
+    fn total_counts(&self) -> KernelCounts {
+        let kernel = |counter| self.probe.count(counter);
+        KernelCounts {
+            idle: kernel(Counter::SamplesIdle),
+            filtered: kernel(Counter::SamplesFiltered),
+            ring_full: kernel(Counter::SamplesRingFull),
+            scratch_busy: kernel(Counter::SamplesScratchBusy),
+        }
+    }
+
+    /// Says what the probe counted, for whoever asks with `-v`.
+    pub(super) fn log_counters(&self) {
+        for counter in Counter::ALL {
+            tracing::debug!(
+                ?counter,
+                count = self.probe.count(*counter),
+                "counted by the probe"
+            );
+        }
+        let mappings = self.probe.mappings.refused();
+        let tables = self.tables.refused();
+        tracing::debug!(
+            mappings,
+            tables,
+            undecodable = self.undecodable + self.events.undecodable(),
+            "refused or undecodable"
+        );
+    }
+
+    /// What it cost so far.
+    pub(super) fn cost(&self, started_after: Duration) -> Cost {
+        let (table_size_bytes, rules) = self.tables.kernel_use();
+        Cost {
+            sampler: self.probe.sampler_run_time(),
+            samples_sent: self.probe.count(Counter::SamplesSent),
+            frames_walked: self.probe.count(Counter::FramesWalked),
+            table_size_bytes,
+            rules,
+            started_after,
+        }
+    }
+}
+
+/// Where the bytes of an object are, when they can be had.
+fn object_bytes(object: &Object, vdso: Option<&Arc<[u8]>>) -> Option<ObjectBytes> {
+    if object.path == "[vdso]" {
+        return vdso.map(|image| ObjectBytes::Image(Arc::clone(image)));
+    }
+    object
+        .file
+        .as_ref()
+        .map(|file| ObjectBytes::File(Arc::clone(file)))
+}
+
+/// Every object file stays open until it is named: as many as the system lets us.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit on open files stays as it is");
+    }
+}
+
+/// Puts this thread before others; threads made before and after keep their own weight.
+pub(super) fn raise_priority() {
+    if let Err(error) = rustix::process::setpriority_process(None, TRACKER_NICENESS) {
+        tracing::debug!(%error, "the tracker runs at the usual priority");
+    }
+}
+
+/// This host's name.
+pub fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// The running kernel's release.
+pub(super) fn kernel_release() -> String {
+    rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned()
+}
