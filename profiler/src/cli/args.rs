@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::{
-    convert::ConvertArgs, daemon::DaemonArgs, diff::DiffArgs, doctor::DoctorArgs,
+    convert::ConvertArgs, daemon::DaemonArgs, diff::DiffArgs, doctor::DoctorArgs, query::QueryArgs,
     record::RecordArgs, serve::ServeArgs, top::TopArgs, up::UpArgs,
 };
 
@@ -44,6 +44,8 @@ pub enum Command {
     Top(TopArgs),
     /// Sample this host for good and ship every window to a query service
     Daemon(DaemonArgs),
+    /// Ask the query service
+    Query(QueryArgs),
     /// Draw what changed between two profiles
     Diff(DiffArgs),
     /// Convert a profile from one format to another

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     args::{Args, Command},
-    convert, daemon, diff, doctor, output, record, serve, top, up,
+    convert, daemon, diff, doctor, output, query, record, serve, top, up,
 };
 use crate::{config::ConfigError, host::run::ProbeError, render::FormatError};
 
@@ -18,6 +18,8 @@ const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 /// A privilege or a kernel feature is missing.
 const NOT_ALLOWED: u8 = 3;
+/// The service cannot be reached.
+const UNREACHABLE: u8 = 4;
 
 /// Runs a parsed command line. Prints the error, with everything that led to it, once.
 pub fn run(args: &Args) -> ExitCode {
@@ -39,6 +41,7 @@ fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Up(args) => up::run(args),
         Command::Top(args) => top::run(args),
         Command::Daemon(args) => daemon::run(args),
+        Command::Query(args) => query::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Serve(args) => serve::run(args),
@@ -79,9 +82,13 @@ fn code_of(error: &anyhow::Error) -> u8 {
     let caused_by = |is: fn(&(dyn Error + 'static)) -> bool| error.chain().any(is);
     if caused_by(<dyn Error>::is::<ProbeError>) {
         NOT_ALLOWED
-    } else if caused_by(<dyn Error>::is::<FormatError>) || caused_by(<dyn Error>::is::<ConfigError>)
+    } else if caused_by(<dyn Error>::is::<FormatError>)
+        || caused_by(<dyn Error>::is::<ConfigError>)
+        || caused_by(<dyn Error>::is::<query::UsageError>)
     {
         WRONG_USAGE
+    } else if caused_by(<dyn Error>::is::<query::UnreachableError>) {
+        UNREACHABLE
     } else {
         FAILED
     }

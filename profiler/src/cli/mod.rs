@@ -13,6 +13,7 @@ pub mod doctor;
 mod exit;
 pub mod input;
 pub mod output;
+pub mod query;
 pub mod record;
 pub mod serve;
 mod signals;

@@ -32,9 +32,9 @@ pub(super) enum Kept {
     /// To [`Asked::Stacks`].
     Stacks(Arc<MergedStacks>),
     /// To [`Asked::Totals`].
-    Totals(Arc<Vec<GroupTotals>>),
+    Totals(Arc<[GroupTotals]>),
     /// To [`Asked::Hosts`].
-    Hosts(Arc<Vec<HostFacts>>),
+    Hosts(Arc<[HostFacts]>),
 }
 
 impl Kept {

@@ -48,7 +48,7 @@ pub fn flame_graph(
 }
 
 /// The tree of merged stacks.
-pub fn tree_of(merged: &MergedStacks, named: &NamedStacks, node_limit: usize) -> Tree<1> {
+pub(super) fn tree_of(merged: &MergedStacks, named: &NamedStacks, node_limit: usize) -> Tree<1> {
     let weights: Vec<[u64; 1]> = (merged.stacks.iter())
         .map(|(_id, value)| [*value])
         .collect();

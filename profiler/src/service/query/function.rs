@@ -127,7 +127,7 @@ impl Search<'_> {
         let merged = self.reader.merged(selection, self.limits)?;
         let named = self.reader.named(&merged);
         let wanted = wanted(&named, self.name);
-        let seen = self.look(&merged, &named, &wanted);
+        let seen = look(&merged, &named, &wanted);
         if seen.stacks.is_empty() {
             return Ok(None);
         }
@@ -152,17 +152,6 @@ impl Search<'_> {
             lines: self.lines(&seen.own),
             quality: quality::of_selection(self.reader, selection, &merged, &named, self.limits)?,
         }))
-    }
-
-    /// Looks through all stacks.
-    fn look(&self, merged: &MergedStacks, named: &NamedStacks, wanted: &HashSet<u32>) -> Seen {
-        let mut seen = Seen::default();
-        for ((id, value), stack) in merged.stacks.iter().zip(&named.stacks) {
-            if stack.places.iter().any(|place| wanted.contains(place)) {
-                seen.add(*id, *value, stack, wanted);
-            }
-        }
-        seen
     }
 
     /// Names with their weights, heaviest first. Levels of the same name are one.
@@ -241,6 +230,17 @@ fn wanted(named: &NamedStacks, name: &str) -> HashSet<u32> {
         .filter(|(_number, place)| &*place.function == name)
         .filter_map(|(number, _place)| u32::try_from(number).ok())
         .collect()
+}
+
+/// Looks through all stacks.
+fn look(merged: &MergedStacks, named: &NamedStacks, wanted: &HashSet<u32>) -> Seen {
+    let mut seen = Seen::default();
+    for ((id, value), stack) in merged.stacks.iter().zip(&named.stacks) {
+        if stack.places.iter().any(|place| wanted.contains(place)) {
+            seen.add(*id, *value, stack, wanted);
+        }
+    }
+    seen
 }
 
 /// What was seen of a function.

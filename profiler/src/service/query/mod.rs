@@ -33,7 +33,7 @@ pub use self::{
     function::{FunctionFacts, LineShare, Share, SignalOfFunction, function},
     grpc::{Answers, server},
     labels::{SignalTypes, Values, names, signals, values},
-    names::{FrameCounts, NamedStack, NamedStacks},
+    names::{NamedStack, NamedStacks},
     place::Place,
     question::{Question, range},
     reader::Reader,

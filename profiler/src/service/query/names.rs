@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock,
     model::{FrameDefinition, FrameId, FrameKind, Naming, StackId},
-    service::store::Store,
+    service::store::{FrameHashes, Store},
 };
 
 /// Ids are hashes already: a table takes them as they are.
@@ -40,6 +40,9 @@ impl Hasher for IdHasher {
 /// A table by content address.
 type ById<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
+/// A frame with its definition.
+type Defined = (FrameId, Arc<FrameDefinition>);
+
 /// One stack with the numbers of its levels.
 #[derive(Debug)]
 pub struct NamedStack {
@@ -52,6 +55,10 @@ pub struct NamedStack {
 }
 
 /// Stacks with names, in the order they were asked for.
+#[expect(
+    clippy::rc_buffer,
+    reason = "the tables grow in place while no answer holds them"
+)]
 #[derive(Debug)]
 pub struct NamedStacks {
     /// One for each id.
@@ -64,16 +71,16 @@ pub struct NamedStacks {
 
 /// How many frames some stacks have.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct FrameCounts {
+pub(super) struct FrameCounts {
     /// Distinct ones.
-    pub all: u64,
+    pub(super) all: u64,
     /// Those of them without a name.
-    pub unnamed: u64,
+    pub(super) unnamed: u64,
 }
 
 impl NamedStacks {
     /// Counts the distinct frames.
-    pub fn frame_counts(&self) -> FrameCounts {
+    pub(super) fn frame_counts(&self) -> FrameCounts {
         let mut seen = vec![false; self.unnamed.len()];
         let mut counts = FrameCounts::default();
         for frame in self.stacks.iter().flat_map(|stack| stack.frames.iter()) {
@@ -92,6 +99,10 @@ impl NamedStacks {
 
 /// What was looked up so far. Forgotten as a whole: when it grows too large, and after a while,
 /// because names may have become better.
+#[expect(
+    clippy::rc_buffer,
+    reason = "the tables grow in place while no answer holds them"
+)]
 #[derive(Debug, Default)]
 struct Known {
     /// Monotonic time of its beginning.
@@ -109,11 +120,11 @@ struct Known {
 
 /// Looks stacks up and keeps them.
 #[derive(Debug, Default)]
-pub struct Names(RwLock<Known>);
+pub(super) struct Names(RwLock<Known>);
 
 impl Names {
     /// Names the levels of stacks.
-    pub fn look_up(&self, store: &dyn Store, ids: &[StackId]) -> NamedStacks {
+    pub(super) fn look_up(&self, store: &dyn Store, ids: &[StackId]) -> NamedStacks {
         self.retire(clock::monotonic());
         let missing = {
             let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -136,11 +147,7 @@ impl Names {
     }
 
     /// Definitions of the frames of stacks that are not known yet.
-    fn definitions(
-        &self,
-        store: &dyn Store,
-        stacks: &[Option<Arc<[FrameId]>>],
-    ) -> Vec<(FrameId, Arc<FrameDefinition>)> {
+    fn definitions(&self, store: &dyn Store, stacks: &[FrameHashes]) -> Vec<Defined> {
         let ids: Vec<FrameId> = {
             let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
             let frames = stacks.iter().flatten().flat_map(|frames| frames.iter());
@@ -253,15 +260,12 @@ impl Known {
         let mut places = Vec::new();
         // Innermost first becomes outermost first.
         for frame in frames.unwrap_or_default().iter().rev() {
-            match self.frame_numbers.get(frame) {
-                Some(number) => {
-                    numbers.push(*number);
-                    places.extend_from_slice(self.places_of_frame(*number));
-                }
-                None => {
-                    is_whole = false;
-                    places.push(self.place_number(Place::unknown()));
-                }
+            if let Some(number) = self.frame_numbers.get(frame) {
+                numbers.push(*number);
+                places.extend_from_slice(self.places_of_frame(*number));
+            } else {
+                is_whole = false;
+                places.push(self.place_number(Place::unknown()));
             }
         }
         if frames.is_none() {

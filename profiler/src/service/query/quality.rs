@@ -19,7 +19,7 @@ use crate::{
 ///
 /// # Errors
 /// As [`Reader::merged`]: a selection of another value than samples reads its samples too.
-pub fn of_selection(
+pub(super) fn of_selection(
     reader: &Reader,
     selection: &Selection,
     merged: &MergedStacks,
@@ -47,7 +47,7 @@ pub fn of_selection(
 ///
 /// # Errors
 /// A matcher that cannot be used.
-pub fn of_hosts(reader: &Reader, selection: &Selection) -> Result<Quality, QueryError> {
+pub(super) fn of_hosts(reader: &Reader, selection: &Selection) -> Result<Quality, QueryError> {
     let hosts = concerned(reader, selection)?;
     let mut sum = Quality::default();
     let mut windows = 0.0;
@@ -72,7 +72,10 @@ pub fn of_hosts(reader: &Reader, selection: &Selection) -> Result<Quality, Query
 ///
 /// # Errors
 /// A matcher that cannot be used.
-pub fn concerned(reader: &Reader, selection: &Selection) -> Result<Vec<HostFacts>, QueryError> {
+pub(super) fn concerned(
+    reader: &Reader,
+    selection: &Selection,
+) -> Result<Vec<HostFacts>, QueryError> {
     let facts = reader.hosts(selection.range, &selection.profile_type.signal);
     let (on_host, others): (Vec<Matcher>, Vec<Matcher>) =
         (selection.matchers.iter().cloned()).partition(|matcher| matcher.name == label::HOST);

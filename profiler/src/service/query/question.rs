@@ -24,7 +24,7 @@ pub struct Question {
     pub signal: String,
     /// The signal's first when empty.
     pub kind: String,
-    /// PromQL's style.
+    /// In the style of `PromQL`.
     pub selector: String,
     /// Since the Unix epoch; an hour before the end when zero.
     pub start: Duration,
@@ -85,7 +85,7 @@ pub fn range(start: Duration, end: Duration, now: Duration) -> Result<TimeRange,
 ///
 /// # Errors
 /// [`QueryError::TooLarge`].
-pub fn check_name(what: &'static str, name: &str) -> Result<(), QueryError> {
+pub(super) fn check_name(what: &'static str, name: &str) -> Result<(), QueryError> {
     at_most(what, name.len() as u128, NAME_SIZE_BYTES_MAX as u128)
 }
 
@@ -93,7 +93,7 @@ pub fn check_name(what: &'static str, name: &str) -> Result<(), QueryError> {
 ///
 /// # Errors
 /// [`QueryError::TooLarge`].
-pub fn at_most(what: &'static str, found: u128, most: u128) -> Result<(), QueryError> {
+pub(super) fn at_most(what: &'static str, found: u128, most: u128) -> Result<(), QueryError> {
     if found <= most {
         Ok(())
     } else {
@@ -102,7 +102,7 @@ pub fn at_most(what: &'static str, found: u128, most: u128) -> Result<(), QueryE
 }
 
 /// The types of a signal that have data, its first one first: samples before what is derived.
-pub fn types_of(store: &dyn Store, range: TimeRange, signal: &str) -> Vec<ProfileType> {
+pub(super) fn types_of(store: &dyn Store, range: TimeRange, signal: &str) -> Vec<ProfileType> {
     let mut types = store.profile_types(range);
     types.retain(|profile_type| profile_type.signal == signal);
     types.sort_by_key(|profile_type| !is_samples(profile_type));
@@ -110,7 +110,7 @@ pub fn types_of(store: &dyn Store, range: TimeRange, signal: &str) -> Vec<Profil
 }
 
 /// Whether a type counts samples.
-pub fn is_samples(profile_type: &ProfileType) -> bool {
+pub(super) fn is_samples(profile_type: &ProfileType) -> bool {
     profile_type.kind == SAMPLES && profile_type.unit == COUNT
 }
 

@@ -1,4 +1,4 @@
-//! Selectors in PromQL's style: text in, conditions on labels out.
+//! Selectors in the style of `PromQL`: text in, conditions on labels out.
 //!
 //! ```text
 //! selector = [ "{" [ matcher { "," matcher } [ "," ] ] "}" ]
@@ -250,9 +250,8 @@ impl Reader<'_> {
             column: start,
             problem: SelectorProblem::OpenString { quote },
         };
-        let quote = match self.peek() {
-            Some(quote @ ('"' | '\'' | '`')) => quote,
-            Some(_) | None => return Err(self.unexpected(expected)),
+        let Some(quote @ ('"' | '\'' | '`')) = self.peek() else {
+            return Err(self.unexpected(expected));
         };
         self.next();
         let mut bytes = Vec::new();

@@ -32,7 +32,7 @@ pub struct Trend {
     /// Length of a step.
     pub step: Duration,
     /// One for each combination of labels.
-    pub lines: Arc<Vec<GroupTotals>>,
+    pub lines: Arc<[GroupTotals]>,
     /// How good the data of the hosts concerned is.
     pub quality: Quality,
 }
@@ -86,16 +86,19 @@ fn step_of(range: TimeRange, asked: Duration) -> Result<Duration, QueryError> {
     Ok(easy.find(fits).unwrap_or_else(|| DAY.saturating_mul(days)))
 }
 
+/// A value of a label, and its total.
+pub(super) type ValueTotal = (String, u64);
+
 /// The total of each value of a label, heaviest first; the empty value for what has no such label.
 ///
 /// # Errors
 /// As [`Reader::totals`].
-pub fn by_label(
+pub(super) fn by_label(
     reader: &Reader,
     selection: &Selection,
     label: &str,
     limits: &QueryLimits,
-) -> Result<Vec<(String, u64)>, QueryError> {
+) -> Result<Vec<ValueTotal>, QueryError> {
     // Steps are counted from the epoch: one of so many whole days holds the whole range.
     let days = selection.range.end.as_secs() / DAY.as_secs() + 1;
     let step = DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX));
@@ -105,18 +108,18 @@ pub fn by_label(
         let name = group.labels.get(label).cloned().unwrap_or_default();
         (name, points.fold(0, u64::saturating_add))
     };
-    let mut values: Vec<(String, u64)> = groups.iter().map(total).collect();
+    let mut values: Vec<ValueTotal> = groups.iter().map(total).collect();
     values.sort_by(|(a_name, a), (b_name, b)| (b, a_name).cmp(&(a, b_name)));
     Ok(values)
 }
 
 /// The part of a selection in which a label has one value.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub(super) struct Part {
     /// The value; `None` for the parts that were too many to be told apart.
-    pub value: Option<String>,
+    pub(super) value: Option<String>,
     /// Its stacks.
-    pub merged: Arc<MergedStacks>,
+    pub(super) merged: Arc<MergedStacks>,
 }
 
 /// Divides a selection by the values of a label. A selection that reads very much stays whole: it
@@ -124,7 +127,7 @@ pub struct Part {
 ///
 /// # Errors
 /// As [`Reader::merged`].
-pub fn split(
+pub(super) fn split(
     reader: &Reader,
     selection: &Selection,
     label: &str,

@@ -84,7 +84,7 @@ pub fn top(
 }
 
 /// Sum of all values.
-pub fn total_of(merged: &MergedStacks) -> u64 {
+pub(super) fn total_of(merged: &MergedStacks) -> u64 {
     let values = merged.stacks.iter().map(|(_id, value)| *value);
     values.fold(0, u64::saturating_add)
 }
@@ -121,13 +121,22 @@ fn rows(merged: &MergedStacks, named: &NamedStacks, by: &By) -> Vec<Row> {
 /// What makes two levels the same row.
 type Key = (Arc<str>, Arc<str>, Arc<str>, FrameKind);
 
+/// Whether the row of a level was looked for.
+#[derive(Clone, Copy)]
+enum Sought {
+    /// Not yet.
+    NotYet,
+    /// Yes; a level may have none.
+    Found(Option<usize>),
+}
+
 /// Rows that grow.
 struct Table<'a> {
     named: &'a NamedStacks,
     by: &'a By,
     rows: Vec<Row>,
     /// By place: its row, once it was looked for.
-    row_of_place: Vec<Option<Option<usize>>>,
+    row_of_place: Vec<Sought>,
     row_of_key: HashMap<Key, usize>,
     /// By row: the last stack that was counted, plus one.
     turns: Vec<usize>,
@@ -140,7 +149,7 @@ impl<'a> Table<'a> {
             named,
             by,
             rows: Vec::new(),
-            row_of_place: vec![None; named.places.len()],
+            row_of_place: vec![Sought::NotYet; named.places.len()],
             row_of_key: HashMap::new(),
             turns: Vec::new(),
         }
@@ -148,12 +157,12 @@ impl<'a> Table<'a> {
 
     /// The row of a level; none for the mark of a cut stack where files or modules are asked for.
     fn row_of(&mut self, place: u32) -> Option<usize> {
-        if let Some(Some(known)) = self.row_of_place.get(place as usize) {
+        if let Some(Sought::Found(known)) = self.row_of_place.get(place as usize) {
             return *known;
         }
         let found = self.named.places.get(place as usize)?;
         let row = self.key(found).map(|key| self.row_of_key(key));
-        self.row_of_place[place as usize] = Some(row);
+        self.row_of_place[place as usize] = Sought::Found(row);
         row
     }
 

@@ -56,12 +56,12 @@ impl<const N: usize> Tree<N> {
             .map(|(stack, weight)| (&*stack.places, *weight))
             .collect();
         // Neighbours share the most levels then, and no table of children is needed.
-        paths.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        paths.sort_unstable_by_key(|(places, _weights)| *places);
         let nodes = grow(&paths);
         let nodes_total = nodes.len();
         let kept = choose(&nodes, node_limit.max(NODES_MIN));
         Self {
-            nodes: in_order(prune(&nodes, &kept), &named.places),
+            nodes: in_order(&prune(&nodes, &kept), &named.places),
             places: Arc::clone(&named.places),
             nodes_total,
         }
@@ -211,7 +211,7 @@ fn prune<const N: usize>(nodes: &[Node<N>], kept: &[bool]) -> Vec<Node<N>> {
 
 /// The nodes in depth-first order, children by name: the same data gives the same bytes, whatever
 /// was looked up before.
-fn in_order<const N: usize>(nodes: Vec<Node<N>>, places: &[Arc<Place>]) -> Vec<Node<N>> {
+fn in_order<const N: usize>(nodes: &[Node<N>], places: &[Arc<Place>]) -> Vec<Node<N>> {
     let mut by_parent: Vec<u32> = (1..nodes.len())
         .map(|index| u32::try_from(index).expect("numbers of nodes fit"))
         .collect();

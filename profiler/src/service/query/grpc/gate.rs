@@ -65,6 +65,9 @@ impl Gate {
         allowed: Duration,
         work: impl FnOnce(&QueryLimits) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
+        if allowed.is_zero() {
+            return Err(StoreError::Cancelled.into());
+        }
         let began = clock::monotonic();
         let permit = self.enter(allowed.min(WAIT_TIME_MAX)).await?;
         let deadline = began.saturating_add(allowed);

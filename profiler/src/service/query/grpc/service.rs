@@ -40,6 +40,9 @@ use crate::{
 /// A stream of answers.
 type Answered<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
+/// A plain function that answers a question.
+type Work<Q, A> = fn(&Reader, Q, &QueryLimits) -> Result<A, QueryError>;
+
 /// Answers questions over gRPC.
 pub struct Answers {
     reader: Arc<Reader>,
@@ -69,7 +72,7 @@ impl Answers {
     async fn answer<Q, A>(
         &self,
         request: Request<Q>,
-        work: fn(&Reader, Q, &QueryLimits) -> Result<A, QueryError>,
+        work: Work<Q, A>,
     ) -> Result<Response<A>, Status>
     where
         Q: Send + 'static,

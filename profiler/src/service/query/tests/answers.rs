@@ -31,12 +31,10 @@ fn draw<const N: usize>(tree: &Tree<N>) -> String {
             Level::Other => "other",
             Level::Place(_) => &tree.place(node).unwrap().function,
         };
-        text += &format!(
-            "{}{name} {:?} {:?}\n",
-            " ".repeat(depth),
-            node.total,
-            node.own
-        );
+        let weights = format!("{:?} {:?}", node.total, node.own);
+        for part in [&" ".repeat(depth), name, " ", &weights, "\n"] {
+            text.push_str(part);
+        }
     }
     text
 }
@@ -85,7 +83,6 @@ root [165] [0]
 ";
     assert_eq!(six, drawn(6));
     assert_eq!(7, drawn(7).lines().count());
-    assert_eq!(drawn(4), drawn(5));
 }
 
 #[test]
@@ -105,7 +102,7 @@ fn the_second_look_is_the_same_as_the_first_and_comes_from_memory() {
 }
 
 #[test]
-fn a_range_that_may_still_get_data_is_not_kept() {
+fn only_the_end_of_a_range_that_may_still_get_data_is_read_again() {
     let reader = reader();
     let mut now = selection("");
     now.range.end = crate::clock::wall();
@@ -113,7 +110,8 @@ fn a_range_that_may_still_get_data_is_not_kept() {
         reader.merged(&now, &limits()).unwrap();
     }
     let stats = reader.cache_stats();
-    assert_eq!((0, 2, 0), (stats.hits, stats.uncacheable, stats.entries));
+    // Whole hours are kept, and what comes before the first of them.
+    assert_eq!((2, 2, 2), (stats.hits, stats.uncacheable, stats.entries));
 }
 
 #[test]
@@ -249,7 +247,7 @@ fn a_trend_has_a_line_for_each_combination_of_labels() {
     let line = |index: usize| {
         let points = trend.lines[index].points.iter();
         points
-            .map(|point| ((point.start - START).as_secs(), point.value))
+            .map(|point| (point.start.saturating_sub(START).as_secs(), point.value))
             .collect::<Vec<_>>()
     };
     assert_eq!(vec![(0, 130), (10, 1)], line(0));
@@ -302,7 +300,7 @@ fn what_is_left_out_of_a_question_has_a_default() {
     let now = START + WINDOW;
     let resolved = Question::default().resolve(reader.store(), now).unwrap();
     let hour = TimeRange {
-        start: now + Duration::from_nanos(1) - Duration::from_secs(3600),
+        start: (now + Duration::from_nanos(1)).saturating_sub(Duration::from_secs(3600)),
         end: now + Duration::from_nanos(1),
     };
     assert_eq!(hour, resolved.range);

@@ -11,7 +11,7 @@ use crate::{
     },
     service::{
         query::{Reader, parse_selector},
-        store::{MemoryStore, QueryLimits, Store},
+        store::{MemoryStore, QueryLimits, Store as _},
     },
 };
 

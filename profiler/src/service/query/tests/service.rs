@@ -35,14 +35,14 @@ async fn connect(live: &Live) -> QueryServiceClient<Channel> {
 }
 
 /// The whole time that has data.
-fn selection(selector: &str) -> Option<v1::Selection> {
+fn selection(selector: &str) -> v1::Selection {
     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap();
-    Some(v1::Selection {
+    v1::Selection {
         selector: selector.to_owned(),
         start_ns: nanoseconds(START),
         end_ns: nanoseconds(START + WINDOW * 2),
         ..v1::Selection::default()
-    })
+    }
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn questions_are_answered_over_the_wire() {
     let daemon = live.connect("b", false);
     let mut client = connect(&live).await;
     let asked = FlameGraphRequest {
-        selection: selection(""),
+        selection: Some(selection("")),
         node_limit: 0,
     };
     let graph = client.flame_graph(asked).await.unwrap().into_inner();
@@ -62,7 +62,7 @@ async fn questions_are_answered_over_the_wire() {
     assert_eq!(161, graph.quality.unwrap().complete);
 
     let asked = TopRequest {
-        selection: selection("{service=\"web\"}"),
+        selection: Some(selection("{service=\"web\"}")),
         limit: 1,
         ..TopRequest::default()
     };
@@ -72,7 +72,7 @@ async fn questions_are_answered_over_the_wire() {
         (top.rows.len(), top.rows[0].name.as_str(), top.rows[0].self_)
     );
 
-    let range = selection("").unwrap();
+    let range = selection("");
     let asked = HostsRequest {
         start_ns: range.start_ns,
         end_ns: range.end_ns,
@@ -86,7 +86,7 @@ async fn questions_are_answered_over_the_wire() {
     drop(daemon);
 
     let asked = SeriesRequest {
-        selection: selection(""),
+        selection: Some(selection("")),
         ..SeriesRequest::default()
     };
     let series = client.series(asked).await.unwrap().into_inner();
@@ -97,7 +97,7 @@ async fn questions_are_answered_over_the_wire() {
 async fn a_file_comes_in_parts() {
     let mut client = connect(&Live::default()).await;
     let asked = ExportRequest {
-        selection: selection(""),
+        selection: Some(selection("")),
         format: ExportFormat::Svg.into(),
     };
     let mut parts = client.export(asked).await.unwrap().into_inner();
@@ -114,7 +114,7 @@ async fn a_file_comes_in_parts() {
 async fn errors_say_what_to_do() {
     let mut client = connect(&Live::default()).await;
     let ask = |selector: &str| FlameGraphRequest {
-        selection: selection(selector),
+        selection: Some(selection(selector)),
         node_limit: 0,
     };
     let error = client.flame_graph(ask("{a>1}")).await.unwrap_err();
@@ -174,7 +174,7 @@ async fn a_watcher_that_is_too_slow_is_told_what_it_missed() {
     let first = seen.message().await.unwrap().unwrap();
     let shown_start = Duration::from_nanos(first.start_ns);
     assert!(0 < first.skipped);
-    let missed = (shown_start - START).as_secs() / WINDOW.as_secs();
+    let missed = shown_start.saturating_sub(START).as_secs() / WINDOW.as_secs();
     assert_eq!(missed, first.skipped);
 }
 
