@@ -185,7 +185,7 @@ async fn messages_that_are_wrong_end_their_stream_only() {
         ..proto::Batch::default()
     };
     daemon.send(ingest_request::Message::Batch(huge)).await;
-    assert_eq!(Code::OutOfRange, daemon.ended().await.code());
+    assert_eq!(Code::InvalidArgument, daemon.ended().await.code());
 
     let mut rude = Daemon::connect(running.channel().await, None)
         .await

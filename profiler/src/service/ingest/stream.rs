@@ -280,7 +280,8 @@ fn explain(ingest: &Ingest, identity: &Identity, ended: Ended) -> Status {
         Ended::Broken(status) => {
             counters.malformed.inc();
             ingest.log_refusal(&identity.to_string(), status.message());
-            return status;
+            // One code for every message that is wrong, its size included: sending it again is vain.
+            return Status::invalid_argument(status.message());
         }
         Ended::Refused(SenderError::Stolen) => (
             Some(&counters.stolen),
