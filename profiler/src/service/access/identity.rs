@@ -82,8 +82,11 @@ fn subject(certificate: &[u8]) -> Option<&[u8]> {
     Some(der(parts)?.0).filter(|subject| !subject.is_empty())
 }
 
+/// Two parts of the same bytes.
+type Parts<'a> = (&'a [u8], &'a [u8]);
+
 /// Content of the first value of DER, and what follows it.
-fn der(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+fn der(bytes: &[u8]) -> Option<Parts<'_>> {
     let (_tag, rest) = bytes.split_first()?;
     let (first, rest) = rest.split_first()?;
     let (length, rest) = if *first < 0x80 {
