@@ -71,9 +71,11 @@ fn start_log(args: &Args) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);
-    match &args.command {
-        Command::Serve(serve) if serve.log_json => log.json().init(),
-        _ => log.without_time().init(),
+    let is_json = matches!(&args.command, Command::Serve(serve) if serve.log_json);
+    if is_json {
+        log.json().init();
+    } else {
+        log.without_time().init();
     }
 }
 

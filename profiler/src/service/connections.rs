@@ -55,19 +55,19 @@ pub(super) struct Connections {
     /// Cancelled when the service is being stopped.
     pub(super) stop: CancellationToken,
     /// Most connections at once.
-    pub(super) connections_max: usize,
+    pub(super) count_max: usize,
 }
 
 impl Connections {
     /// Takes connections, then waits until the last one is over.
     pub(super) async fn run(self) {
-        let free = Arc::new(Semaphore::new(self.connections_max));
+        let free = Arc::new(Semaphore::new(self.count_max));
         let stop = self.stop.clone();
         tokio::select! {
             () = self.accept_each(&free) => {}
             () = stop.cancelled() => {}
         }
-        let all = u32::try_from(self.connections_max).unwrap_or(u32::MAX);
+        let all = u32::try_from(self.count_max).unwrap_or(u32::MAX);
         let over = timeout(END_WAIT, free.acquire_many(all)).await;
         if over.is_err() {
             tracing::warn!("connections were cut: they did not end in time");
@@ -100,7 +100,7 @@ impl Connections {
                 tracing::debug!(%peer, %error, "cannot switch small packets on");
             }
             let Some(acceptor) = acceptor else {
-                return talk(stream, router, &stop, peer).await;
+                return Box::pin(talk(stream, router, &stop, peer)).await;
             };
             match timeout(GREETING_WAIT, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
@@ -110,7 +110,7 @@ impl Connections {
                         Some(bytes) => router.layer(Extension(PeerCertificate(bytes))),
                         None => router,
                     };
-                    talk(stream, router, &stop, peer).await;
+                    Box::pin(talk(stream, router, &stop, peer)).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
                 Err(_elapsed) => tracing::debug!(%peer, "no TLS in time"),

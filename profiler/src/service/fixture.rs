@@ -192,7 +192,8 @@ impl Running {
     /// Sums of the windows of a signal by stack.
     pub(super) fn total(&self, signal: &str) -> u64 {
         let types = self.store.profile_types(ALL_TIME);
-        let profile_type = types.into_iter().find(|known| known.signal == signal);
+        let is_wanted = |known: &ProfileType| known.signal == signal && known.unit == "count";
+        let profile_type = types.into_iter().find(is_wanted);
         let Some(profile_type) = profile_type else {
             return 0;
         };

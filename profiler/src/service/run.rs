@@ -121,7 +121,7 @@ impl Service {
             tls: tls.clone(),
             router,
             stop: stop.clone(),
-            connections_max: config.limits.connections,
+            count_max: config.limits.connections,
         };
         Ok(Self {
             address,

@@ -14,7 +14,7 @@ use tonic::Status;
 
 use super::{
     AccessError, Identity, PeerCertificate, Role,
-    limits::LOG_INTERVAL,
+    limits::{LOG_INTERVAL, LOGGED_PATH_CHARS_MAX},
     tokens::{Tokens, role_of},
 };
 use crate::{
@@ -170,9 +170,7 @@ impl Access {
         };
         counter.inc();
         if let Some(held_back) = self.0.log.pass(clock::monotonic()) {
-            let path = path
-                .get(..path.floor_char_boundary(100))
-                .unwrap_or_default();
+            let path: String = path.chars().take(LOGGED_PATH_CHARS_MAX).collect();
             tracing::warn!(path, held_back, "request refused: {why}");
         }
     }

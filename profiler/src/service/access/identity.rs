@@ -24,6 +24,9 @@ pub struct PeerCertificate(pub Arc<[u8]>);
 /// Anyone, where nobody needs a name.
 const ANYONE: &str = "anyone";
 
+/// Tag of the version in a certificate.
+const VERSION_TAG: u8 = 0xa0;
+
 /// How many hexadecimal digits of a hash stand for who has it.
 const HASH_DIGITS: usize = 32;
 
@@ -68,21 +71,23 @@ impl fmt::Display for Identity {
 /// Source: RFC 5280 §4.1: a sequence whose first part is a sequence of version (tag 0, optional),
 /// serial number, algorithm, issuer, validity and subject.
 fn subject(certificate: &[u8]) -> Option<&[u8]> {
-    let (_, certificate, _) = der(certificate)?;
-    let (_, mut parts, _) = der(certificate)?;
-    const VERSION_TAG: u8 = 0xa0;
+    let (certificate, _) = der(certificate)?;
+    let (mut parts, _) = der(certificate)?;
     if parts.first() == Some(&VERSION_TAG) {
-        parts = der(parts)?.2;
+        parts = der(parts)?.1;
     }
     for _before_subject in 0..4 {
-        parts = der(parts)?.2;
+        parts = der(parts)?.1;
     }
-    Some(der(parts)?.1).filter(|subject| !subject.is_empty())
+    Some(der(parts)?.0).filter(|subject| !subject.is_empty())
 }
 
-/// Tag and content of the first value of DER, and what follows it.
-fn der(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (tag, rest) = bytes.split_first()?;
+/// Two parts of the same bytes.
+type Parts<'a> = (&'a [u8], &'a [u8]);
+
+/// Content of the first value of DER, and what follows it.
+fn der(bytes: &[u8]) -> Option<Parts<'_>> {
+    let (_tag, rest) = bytes.split_first()?;
     let (first, rest) = rest.split_first()?;
     let (length, rest) = if *first < 0x80 {
         (usize::from(*first), rest)
@@ -92,7 +97,7 @@ fn der(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         (length, rest)
     };
     let (content, rest) = rest.split_at_checked(length)?;
-    Some((*tag, content, rest))
+    Some((content, rest))
 }
 
 #[cfg(test)]

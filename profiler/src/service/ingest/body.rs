@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, io::Read as _};
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use flate2::bufread::MultiGzDecoder;
 
 use super::{UploadError, limits::UNPACKED_SIZE_BYTES_MAX};
@@ -20,7 +20,7 @@ impl<'a> Unpacked<'a> {
     /// It is damaged, too large, or packed in a way that is not taken.
     pub(super) fn new(headers: &HeaderMap, body: &'a [u8]) -> Result<Self, UploadError> {
         let encoding = headers.get(header::CONTENT_ENCODING);
-        match encoding.map(|encoding| encoding.as_bytes()) {
+        match encoding.map(HeaderValue::as_bytes) {
             None | Some(b"" | b"identity") => Ok(Self(Cow::Borrowed(body))),
             Some(b"gzip") => Ok(Self(Cow::Owned(unpack(body)?))),
             Some(_) => Err(UploadError::Encoding),

@@ -92,7 +92,17 @@ impl UploadError {
         match self {
             Self::TooFast { wait_s } => Some(*wait_s),
             Self::Full { .. } => Some(FULL_RETRY_S),
-            _ => None,
+            Self::TooLarge
+            | Self::Encoding
+            | Self::Gzip(_)
+            | Self::Profile(_)
+            | Self::Otlp(_)
+            | Self::Push(_)
+            | Self::Bounds(_)
+            | Self::Format { .. }
+            | Self::Sender(_)
+            | Self::Store(_)
+            | Self::Stopping => None,
         }
     }
 

@@ -128,12 +128,11 @@ impl Senders {
         match known.senders.get(&id) {
             Some(sender) if sender.owner == *who => return Ok(()),
             Some(sender) if !sender.owner.is_anyone() => return Err(SenderError::Stolen),
-            Some(_) => {}
             None if self.limits.clients <= known.senders.len() => {
                 let clients_max = self.limits.clients;
                 return Err(SenderError::TooMany { clients_max });
             }
-            None => {}
+            Some(_) | None => {}
         }
         if let Some((path, file)) = &mut known.file {
             writeln!(file, "{:032x} {who}", id.0)

@@ -64,7 +64,7 @@ impl Ingest {
     pub fn new(settings: IngestSettings) -> Result<Self, SenderError> {
         let senders = Senders::open(settings.senders_file.as_deref(), &settings.limits)?;
         let memory_units = settings.limits.memory_mib.saturating_mul(1 << 10);
-        let permits = usize::try_from(memory_units).expect("32 bits fit");
+        let permits = usize::try_from(memory_units).unwrap_or(Semaphore::MAX_PERMITS);
         Ok(Self {
             store: settings.store,
             live: settings.live,

@@ -78,10 +78,9 @@ async fn acknowledge(
         };
         settled(ingest, outgoing, outcome).await?;
         drop(memory);
-        taken
-            .windows
-            .into_iter()
-            .for_each(|window| ingest.live.publish(window));
+        for window in taken.windows {
+            ingest.live.publish(window);
+        }
         sequence = taken.sequence;
         batches += 1;
         current = pending.try_recv().ok();

@@ -184,7 +184,7 @@ impl Stream {
                     self.slow_down(wait).await?;
                 }
                 Delivery::Undefined { frames, stacks, .. } => {
-                    self.ask_for(&frames, &stacks).await?
+                    self.ask_for(&frames, &stacks).await?;
                 }
                 Delivery::OutOfTurn { .. } => {}
                 Delivery::Full { reason } => {
@@ -209,11 +209,12 @@ impl Stream {
                     self.outgoing.send(slow_down(FULL_WAIT, &reason)).await?;
                     sleep(FULL_WAIT).await;
                 }
-                delivery => {
-                    if matches!(delivery, Delivery::Taken(_)) {
-                        self.ingest.note_room();
-                    }
-                    return Ok(delivery);
+                taken @ Delivery::Taken(_) => {
+                    self.ingest.note_room();
+                    return Ok(taken);
+                }
+                refused @ (Delivery::Undefined { .. } | Delivery::OutOfTurn { .. }) => {
+                    return Ok(refused);
                 }
             }
         }
@@ -279,7 +280,8 @@ fn explain(ingest: &Ingest, identity: &Identity, ended: Ended) -> Status {
         Ended::Broken(status) => {
             counters.malformed.inc();
             ingest.log_refusal(&identity.to_string(), status.message());
-            return status;
+            // One code for every message that is wrong, its size included: sending it again is vain.
+            return Status::invalid_argument(status.message());
         }
         Ended::Refused(SenderError::Stolen) => (
             Some(&counters.stolen),

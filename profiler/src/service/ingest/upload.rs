@@ -100,9 +100,9 @@ async fn try_keep(ingest: &Arc<Ingest>, sender: SenderId, batch: Batch) -> Resul
         Ok(()) => {
             ingest.note_room();
             ingest.counters.uploads.inc();
-            windows
-                .into_iter()
-                .for_each(|window| ingest.live.publish(window));
+            for window in windows {
+                ingest.live.publish(window);
+            }
             Ok(())
         }
         Err(error) => {
@@ -176,9 +176,10 @@ fn to_batch(upload: Upload) -> Batch {
         period_ns,
         labels,
     } = upload;
-    let named = HOST_LABELS.iter().find_map(|name| labels.get(*name));
     if profile.host.is_empty() {
-        profile.host = named.map_or(UNKNOWN_HOST, String::as_str).to_owned();
+        let named = HOST_LABELS.iter().find_map(|name| labels.get(*name));
+        let host = named.map_or(UNKNOWN_HOST, String::as_str);
+        host.clone_into(&mut profile.host);
     }
     let window = &mut profile.window;
     if window.start.is_zero() {
