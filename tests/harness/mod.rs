@@ -20,7 +20,7 @@ pub use self::{
     collapsed::{Collapsed, FoldedStack, TRUNCATED, plain_name},
     outcome::{Ended, Outcome},
     patience::until,
-    record::{Record, Recording},
+    record::{Record, Recording, product},
     running::{Running, signal, works_for},
     server::Server,
     turn::{Turn, say, skip, tool, turn},

@@ -39,7 +39,7 @@ pub struct Recording {
 }
 
 /// Path of the product: `PROFILER_BIN`, or the one built beside the running test.
-pub(super) fn product() -> anyhow::Result<PathBuf> {
+pub fn product() -> anyhow::Result<PathBuf> {
     let path = match env::var_os("PROFILER_BIN") {
         Some(path) => fs::canonicalize(path).context("find PROFILER_BIN")?,
         None => target_dir()?.join("profiler"),

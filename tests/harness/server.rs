@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use super::{record::product, signal, until};
+use super::{product, signal, until};
 
 /// Longest time from the start until it listens: a debug build that replays a long log.
 const START_LIMIT: Duration = Duration::from_secs(60);

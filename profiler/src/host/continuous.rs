@@ -55,7 +55,10 @@ pub struct WatchOptions {
 
 /// Rules of the labels, which someone else may replace while sampling goes on.
 #[derive(Clone, Debug, Default)]
-pub struct SharedLabelRules(Arc<Mutex<(Arc<LabelRules>, bool)>>);
+pub struct SharedLabelRules(Arc<Mutex<NewestRules>>);
+
+/// Rules, and whether they were replaced since they were last taken.
+type NewestRules = (Arc<LabelRules>, bool);
 
 impl SharedLabelRules {
     /// Replaces the rules, for what is sampled from now on.
@@ -76,7 +79,7 @@ impl SharedLabelRules {
     }
 
     /// Locks; nothing can panic while it is locked.
-    fn lock(&self) -> MutexGuard<'_, (Arc<LabelRules>, bool)> {
+    fn lock(&self) -> MutexGuard<'_, NewestRules> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -119,7 +122,7 @@ pub fn watch(
         let namer = scope.spawn(move || name_all(&waiting, inlines, vdso.as_ref(), deliver));
         raise_priority();
         let sampling = probe::attach_sampling(&mut host.probe, options.rate_hz)?;
-        let started_after = clock::monotonic() - begun;
+        let started_after = clock::monotonic().saturating_sub(begun);
         let mut cutter = Cutter::start(options, sampling, jobs, started_after);
         let result = cutter.run(&mut host, labels, shutdown);
         drop(cutter);

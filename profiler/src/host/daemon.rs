@@ -2,7 +2,7 @@
 //!
 //! Part of the composition root.
 
-use std::{path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 
 use anyhow::Context as _;
 
@@ -171,7 +171,7 @@ fn host_of(config: &DaemonConfig) -> String {
 fn target(config: &DaemonConfig) -> Target {
     Target {
         server: config.server.clone(),
-        token_file: config.token_file.as_ref().map(PathBuf::clone),
+        token_file: config.token_file.clone(),
         tls: config.tls.clone(),
     }
 }

@@ -158,116 +158,130 @@ fn problems(ship: &ShipState) -> String {
     lines
 }
 
+/// A number with its name and what it says.
+type Metric = (&'static str, &'static str, u64);
+
+/// What only grows.
+fn counters(sums: &Sums, ship: &ShipState) -> [Metric; 13] {
+    [
+        ("windows", "Windows sampled", sums.windows),
+        ("samples", "Samples kept", sums.samples),
+        ("samples_idle", "Samples of idle CPUs", sums.idle),
+        ("samples_lost", "Samples lost on this host", sums.lost),
+        (
+            "samples_truncated",
+            "Samples with a cut stack",
+            sums.truncated,
+        ),
+        (
+            "frames_walked",
+            "User frames walked in the kernel",
+            sums.cost.frames_walked,
+        ),
+        (
+            "batches_spooled",
+            "Batches put into the spool",
+            ship.batches_taken,
+        ),
+        (
+            "batches_sent",
+            "Batches sent, again included",
+            ship.batches_sent,
+        ),
+        (
+            "batches_acknowledged",
+            "Batches durable at the service",
+            ship.batches_acknowledged,
+        ),
+        (
+            "windows_lost",
+            "Windows that never arrive",
+            ship.windows_lost,
+        ),
+        (
+            "message_bytes_sent",
+            "Bytes of messages before compression",
+            ship.message_bytes_sent,
+        ),
+        (
+            "connects",
+            "Streams that the service welcomed",
+            ship.connects,
+        ),
+        ("connect_failures", "Streams that failed", ship.failures),
+    ]
+}
+
+/// What goes up and down.
+fn gauges(sums: &Sums, ship: &ShipState, own: OwnUse) -> [Metric; 8] {
+    let is = u64::from;
+    [
+        (
+            "connected",
+            "1 while a stream is open",
+            is(ship.is_connected),
+        ),
+        (
+            "breaker_open",
+            "1 while the service is only tried at times",
+            is(ship.is_breaker_open),
+        ),
+        (
+            "spool_failing",
+            "1 while the spool takes no windows",
+            is(ship.is_spool_failing),
+        ),
+        (
+            "spool_size_bytes",
+            "Bytes of the spool",
+            ship.spool_size_bytes,
+        ),
+        ("spool_batches", "Batches that wait", ship.spool_batches),
+        (
+            "table_size_bytes",
+            "Bytes of unwind tables in the kernel",
+            sums.cost.table_size_bytes,
+        ),
+        (
+            "frames_unnamed",
+            "Frames without a name, last window",
+            sums.frames_unnamed,
+        ),
+        (
+            "resident_size_bytes",
+            "Memory of the daemon itself",
+            own.resident_size_bytes,
+        ),
+    ]
+}
+
 /// The metrics as text.
 fn metrics(sums: &Sums, ship: &ShipState) -> String {
+    let own = OwnUse::read();
     let mut registry = Registry::with_prefix("profiler_daemon");
-    let mut count = |name: &str, help: &str, value: u64| {
+    for (name, help, value) in counters(sums, ship) {
         registry.register(name, help, ConstCounter::new(value));
-    };
-    count("windows", "Windows sampled", sums.windows);
-    count("samples", "Samples kept", sums.samples);
-    count("samples_idle", "Samples of idle CPUs", sums.idle);
-    count("samples_lost", "Samples lost on this host", sums.lost);
-    count(
-        "samples_truncated",
-        "Samples with a cut stack",
-        sums.truncated,
-    );
-    count(
-        "frames_walked",
-        "User frames walked in the kernel",
-        sums.cost.frames_walked,
-    );
-    count(
-        "batches_spooled",
-        "Batches put into the spool",
-        ship.batches_taken,
-    );
-    count(
-        "batches_sent",
-        "Batches sent, again included",
-        ship.batches_sent,
-    );
-    count(
-        "batches_acknowledged",
-        "Batches durable at the service",
-        ship.batches_acknowledged,
-    );
-    count(
-        "windows_lost",
-        "Windows that never arrive",
-        ship.windows_lost,
-    );
-    count(
-        "message_bytes_sent",
-        "Bytes of messages before compression",
-        ship.message_bytes_sent,
-    );
-    count(
-        "connects",
-        "Streams that the service welcomed",
-        ship.connects,
-    );
-    count("connect_failures", "Streams that failed", ship.failures);
-    let mut gauge = |name: &str, help: &str, value: u64| {
+    }
+    for (name, help, value) in gauges(sums, ship, own) {
         let value = i64::try_from(value).unwrap_or(i64::MAX);
         registry.register(name, help, ConstGauge::new(value));
+    }
+    let mut time = |name: &str, help: &str, time: Duration| {
+        let seconds = ConstCounter::new(time.as_secs_f64());
+        registry.register_with_unit(name, help, Unit::Seconds, seconds);
     };
-    gauge(
-        "connected",
-        "1 while a stream is open",
-        u64::from(ship.is_connected),
-    );
-    gauge(
-        "breaker_open",
-        "1 while the service is only tried now and then",
-        u64::from(ship.is_breaker_open),
-    );
-    gauge(
-        "spool_failing",
-        "1 while the spool takes no windows",
-        u64::from(ship.is_spool_failing),
-    );
-    gauge(
-        "spool_size_bytes",
-        "Bytes of the spool",
-        ship.spool_size_bytes,
-    );
-    gauge("spool_batches", "Batches that wait", ship.spool_batches);
-    gauge(
-        "table_size_bytes",
-        "Bytes of unwind tables in the kernel",
-        sums.cost.table_size_bytes,
-    );
-    gauge(
-        "frames_unnamed",
-        "Frames without a name in the last window",
-        sums.frames_unnamed,
-    );
-    if let Some((time, runs)) = sums.cost.sampler {
-        registry.register(
-            "sampler_runs",
-            "Runs of the sampling program",
-            ConstCounter::new(runs),
-        );
-        registry.register_with_unit(
+    time("cpu", "CPU time of the daemon itself", own.cpu);
+    if let Some((run_time, _runs)) = sums.cost.sampler {
+        time(
             "sampler_run_time",
-            "Time inside it",
-            Unit::Seconds,
-            ConstCounter::new(time.as_secs_f64()),
+            "Time inside the sampling program",
+            run_time,
         );
     }
-    let own = OwnUse::read();
-    let help = "CPU time of the daemon itself";
-    registry.register_with_unit(
-        "cpu",
-        help,
-        Unit::Seconds,
-        ConstCounter::new(own.cpu.as_secs_f64()),
-    );
-    let resident = i64::try_from(own.resident_size_bytes).unwrap_or(i64::MAX);
-    let help = "Memory of the daemon itself";
-    registry.register("resident_size_bytes", help, ConstGauge::new(resident));
+    if let Some((_time, runs)) = sums.cost.sampler {
+        let help = "Runs of the sampling program";
+        registry.register("sampler_runs", help, ConstCounter::new(runs));
+    }
     let mut text = String::new();
     encode(&mut text, &registry).expect("writing to memory does not fail");
     text

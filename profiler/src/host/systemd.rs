@@ -42,12 +42,16 @@ pub(super) fn notify_until(ended: &Shutdown, state: &DaemonState, window: Durati
         .ok()
         .and_then(|text| text.parse().ok());
     let period = period.map(|period| Duration::from_micros(period) / 2);
-    notify("READY=1");
+    let mut is_ready = false;
     let mut notified_at = clock::monotonic();
     let begun = notified_at;
     while !ended.is_requested() {
         clock::sleep(TICK);
         let now = clock::monotonic();
+        if !is_ready && state.last_window().is_some() {
+            is_ready = true;
+            notify("READY=1");
+        }
         let is_due = period.is_some_and(|period| notified_at + period.saturating_sub(TICK) <= now);
         let last = state.last_window().unwrap_or(begun);
         if is_due && now < last + window * WINDOWS_LATE_MAX {

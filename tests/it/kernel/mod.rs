@@ -20,4 +20,5 @@ mod output;
 
 mod mixed_load;
 
+mod daemon;
 mod watch;

@@ -49,9 +49,8 @@ fn windows() -> Vec<WatchedWindow> {
 }
 
 /// The stacks of a window as the collapsed format has them.
-fn stacks_of(window: &WatchedWindow) -> Collapsed {
-    let text = write(&window.profile, Format::Collapsed).unwrap();
-    Collapsed::parse(&String::from_utf8(text).unwrap()).unwrap()
+fn collapsed(window: &WatchedWindow) -> String {
+    String::from_utf8(write(&window.profile, Format::Collapsed).unwrap()).unwrap()
 }
 
 /// The program that runs is described by its labels.
@@ -70,7 +69,7 @@ fn check_labels(profile: &Profile) {
     );
 }
 
-/// Every window has the shares of the program that runs, names included, and what the probe sent is
+/// Windows have the shares of the program that runs, names included, and what the probe sent is
 /// in the windows: nothing twice, nothing missing.
 #[test]
 fn windows_hold_every_sample_once() {
@@ -87,18 +86,17 @@ fn windows_hold_every_sample_once() {
             "{span:?} {next:?}"
         );
     }
+    let mut text = String::new();
     for window in &windows[1..=FULL_WINDOWS] {
         let span = window.profile.window;
         assert_eq!(0, span.start.as_nanos() % WINDOW.as_nanos(), "{span:?}");
         check_labels(&window.profile);
-        let stacks = stacks_of(window).of_comm("split");
-        assert!(stacks.total() > 500, "{}", stacks.heaviest(10));
-        check_shares_within(
-            &stacks,
-            &[("heavy", 0.6), ("medium", 0.3), ("light", 0.1)],
-            |_| 0.1,
-        );
+        text.push_str(&collapsed(window));
     }
+    let stacks = Collapsed::parse(&text).unwrap().of_comm("split");
+    assert!(stacks.total() > 500, "{}", stacks.heaviest(10));
+    let shares = [("heavy", 0.6), ("medium", 0.3), ("light", 0.1)];
+    check_shares_within(&stacks, &shares, |_| 0.1);
     let counted: u64 = windows
         .iter()
         .map(|window| {

@@ -41,5 +41,3 @@ pub(super) const FAILURES_UNTIL_OPEN: u32 = 8;
 pub(super) const PAUSE_OPEN: Duration = Duration::from_secs(30);
 /// Times that the service may refuse a batch as malformed before it is given up.
 pub(super) const REFUSALS_MAX: u32 = 3;
-/// Orders of the service that wait to be carried out.
-pub(super) const ORDERS_MAX: usize = 16;

@@ -280,9 +280,9 @@ async fn wait(shared: &Shared, pause: Duration) {
     }
 }
 
-/// Waits until the time to end is over.
+/// Waits until the daemon wants to end, and nothing is left or the time for it is over.
 async fn until_over(shared: &Shared) {
-    while !shared.is_over() {
+    while !shared.is_over() && (!shared.is_stopping() || 0 < shared.spool().waiting()) {
         time::sleep(STOP_TICK).await;
     }
 }

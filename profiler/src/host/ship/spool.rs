@@ -13,6 +13,9 @@ use super::{
 };
 use crate::model::SenderId;
 
+/// A batch with its number.
+type Waiting = (u64, Vec<u8>);
+
 /// Name of the file that holds the sender's id.
 const SENDER_FILE: &str = "sender";
 /// Name of the file that is there while a daemon runs.
@@ -176,7 +179,7 @@ impl Spool {
     ///
     /// # Errors
     /// [`ShipError::Damaged`], or a file that cannot be read.
-    pub fn read_after(&self, sequence: u64) -> Result<Option<(u64, Vec<u8>)>, ShipError> {
+    pub fn read_after(&self, sequence: u64) -> Result<Option<Waiting>, ShipError> {
         let found = (self.segments.iter())
             .flat_map(|segment| segment.records.iter().map(move |record| (segment, record)))
             .find(|(_segment, record)| sequence < record.sequence);

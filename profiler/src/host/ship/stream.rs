@@ -207,9 +207,9 @@ impl Stream<'_> {
                 self.slow_until = clock::monotonic() + wait;
                 self.progressed_at = self.slow_until;
             }
-            // It was told that this daemon takes none.
-            Some(ingest_response::Message::Burst(_)) => {}
-            Some(ingest_response::Message::Welcome(_)) | None => {}
+            // Of bursts it was told that this daemon takes none.
+            Some(ingest_response::Message::Burst(_) | ingest_response::Message::Welcome(_))
+            | None => {}
         }
         Ok(false)
     }
