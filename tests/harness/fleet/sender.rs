@@ -61,7 +61,7 @@ impl Sender {
         server.clone_into(&mut self.server);
     }
 
-    /// Puts a batch in the line. It must need no definition that an unacknowledged batch has.
+    /// Puts a batch in the line. What it needs is defined in it or in an earlier one.
     pub fn push(&mut self, batch: Batch) {
         self.waiting.push_back((self.next, batch));
         self.next += 1;
@@ -151,7 +151,7 @@ impl Sender {
                 }
                 self.remove(ack.sequence, sent);
             }
-            // Each batch here has all it needs, so this is only met after a restart in between.
+            // From the first one again: what was missing is defined before it is needed.
             ingest_response::Message::Missing(_) => {
                 *sent = 0;
                 in_flight.clear();

@@ -37,7 +37,6 @@ async fn daemon(capture: Arc<Capture>, shape: FleetShape, number: u32, url: Stri
     let mut host = SimulatedHost::new(capture, shape, number);
     let mut sender = Sender::new(&url, &host.name(), number);
     for window in 0..WINDOWS {
-        host.define_again();
         sender.push(host.batch(window, epoch));
     }
     for _ in 0..20 {
