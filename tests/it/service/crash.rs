@@ -33,7 +33,7 @@ async fn killed_fifty_times_it_has_every_acknowledged_window_once() {
         ..FleetShape::default()
     };
     let mut host = SimulatedHost::new(capture, shape, 1);
-    let epoch = clock::wall() - Duration::from_secs(3 * 3600);
+    let epoch = clock::wall().saturating_sub(Duration::from_secs(3 * 3600));
     let mut sender: Option<Sender> = None;
     let (mut window, mut interrupted) = (0, 0);
     let mut pushed = 0;
