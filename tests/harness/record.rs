@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use profiler::model::Profile;
 use tempfile::TempDir;
 
 use super::{Ended, Outcome, Running, running::finish, signal, until, workload::target_dir};
@@ -185,6 +186,14 @@ impl Recording {
     pub fn ended(&mut self) -> anyhow::Result<Ended> {
         let status = until("profiler ends", RUN_LIMIT, || Ok(self.child.try_wait()?))?;
         Ended::read(status, self.dir.path())
+    }
+
+    /// The profile in a JSON file that the product wrote, once it has ended.
+    ///
+    /// # Errors
+    /// When it wrote none.
+    pub fn profile(&self, name: &str) -> anyhow::Result<Profile> {
+        Outcome::read_profile(&self.dir.path().join(name))
     }
 
     /// Waits for the end of the product and reads what it wrote.

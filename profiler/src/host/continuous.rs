@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{Loss, Profile, Window as Span},
+    model::{Loss, Profile, Signal, Window as Span},
 };
 
 /// Windows that wait for their names. One is the rule; after the first, whose names are all new,
@@ -108,6 +108,7 @@ pub fn watch(
         unwinding: options.unwinding,
         rate_hz: options.rate_hz,
         cache_dir: options.cache_dir.clone(),
+        off_cpu_period: None,
     })?;
     let (jobs, waiting) = sync_channel(NAMING_QUEUE);
     let vdso = host.vdso.clone();
@@ -307,7 +308,7 @@ impl Cutter {
 
     /// Takes the window that ended at `ended` out of the host.
     fn take(&mut self, host: &mut Host, ended: Duration) -> NamingJob {
-        let mut window = host.windows.cut();
+        let [mut window, _off_cpu] = host.windows.cut();
         let counts = host.take_counts();
         let dropped = std::mem::take(&mut self.dropped);
         for (loss, count) in dropped.lost {
@@ -323,7 +324,7 @@ impl Cutter {
                 },
                 idle: counts.idle,
                 filtered: counts.filtered,
-                lost: counts.lost(),
+                lost: counts.lost(Signal::Cpu),
                 windows_lost: dropped.windows,
                 ..self.facts.clone()
             },

@@ -15,6 +15,7 @@ pub mod process;
 pub mod ring;
 pub mod run;
 mod sampling;
+mod scheduler_text;
 mod shutdown;
 mod slots;
 pub mod symbolize;

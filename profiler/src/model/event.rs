@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Avma, BuildId, FileOffset, Pid, Tid, Truncation};
+use super::{Avma, BuildId, FileOffset, Pid, Signal, Tid, Truncation};
 
 /// Number that this run of the daemon gave an object file. Not stable across runs.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -111,6 +111,46 @@ pub enum StackEnd {
     Truncated(Truncation),
 }
 
+/// How a thread left the CPU.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Wait {
+    /// It waited for something.
+    Blocked,
+    /// It could have gone on: preempted, or it yielded.
+    Runnable,
+    /// It waited for work, and is a kernel thread: nobody waits for it.
+    Idle,
+}
+
+/// What a sample measured. Times and numbers are weighted: they stand for those of the same kind
+/// that were not sampled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Measured {
+    /// That a CPU ran the thread.
+    OnCpu,
+    /// That the thread was off the CPU.
+    OffCpu {
+        /// How it left.
+        wait: Wait,
+        /// How long.
+        delay: Duration,
+        /// How many times.
+        events: u64,
+        /// How long of the delay it could have run, and waited for a CPU.
+        run_queue: Duration,
+    },
+}
+
+impl Measured {
+    /// What was watched.
+    pub fn signal(self) -> Signal {
+        match self {
+            Self::OnCpu => Signal::Cpu,
+            Self::OffCpu { .. } => Signal::OffCpu,
+        }
+    }
+}
+
 /// One look at one thread, as the probe recorded it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StackSample {
@@ -124,6 +164,8 @@ pub struct StackSample {
     pub comm: String,
     /// Its cgroup, version 2.
     pub cgroup_id: u64,
+    /// What was measured.
+    pub measured: Measured,
     /// User frames, innermost first.
     pub user: Vec<UserFrame>,
     /// Kernel frames, innermost first.

@@ -31,13 +31,20 @@ pub enum Signal {
     /// Time on a CPU.
     #[default]
     Cpu,
+    /// Time that threads were ready or waiting, and not on a CPU.
+    #[serde(rename = "offcpu")]
+    OffCpu,
 }
 
 impl Signal {
+    /// Every signal.
+    pub const ALL: [Self; 2] = [Self::Cpu, Self::OffCpu];
+
     /// The word of the command line and of file names.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
+            Self::OffCpu => "offcpu",
         }
     }
 }

@@ -20,4 +20,6 @@ mod output;
 
 mod mixed_load;
 
+mod off_cpu;
+
 mod watch;
