@@ -19,7 +19,7 @@ pub use self::{
     collapsed::{Collapsed, FoldedStack, TRUNCATED, plain_name},
     outcome::{Ended, Outcome},
     patience::until,
-    record::{Record, Recording},
+    record::{Record, Recording, product},
     running::{Running, signal, works_for},
     turn::{Turn, say, skip, tool, turn},
     workload::{build_dir, source, workload},

@@ -40,7 +40,10 @@ pub struct Recording {
 }
 
 /// Path of the product: `PROFILER_BIN`, or the one built beside the running test.
-fn product() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// When it is not there.
+pub fn product() -> anyhow::Result<PathBuf> {
     let path = match env::var_os("PROFILER_BIN") {
         Some(path) => fs::canonicalize(path).context("find PROFILER_BIN")?,
         None => target_dir()?.join("profiler"),

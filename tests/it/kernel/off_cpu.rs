@@ -2,11 +2,9 @@
 
 use profiler::model::{Profile, label};
 use profiler_tests::{
-    harness::{Outcome, Record, workload},
+    harness::{Outcome, Record, product, workload},
     require_root,
 };
-
-use super::check::run;
 
 /// Largest relative error of an estimate. The standard error of a total of T seconds of short waits
 /// is the root of 1 ms / T: 1 % of 10 s.
@@ -21,6 +19,15 @@ fn record(name: &str, seconds: u32) -> Record {
         .option("-e")
         .option("offcpu")
         .argument(seconds.to_string())
+}
+
+/// Runs a recording that must go well and lose nothing.
+#[track_caller]
+fn run(record: &Record) -> Outcome {
+    let outcome = record.run().unwrap();
+    assert_eq!(Some(0), outcome.ended.code(), "{}", outcome.ended.stderr);
+    assert_eq!(0, outcome.profile.quality.lost_total());
+    outcome
 }
 
 /// The numbers that a workload printed in the end, microseconds.
@@ -51,8 +58,14 @@ fn delay_us(profile: &Profile, pass: impl Fn(&str, &str) -> bool) -> f64 {
 /// That an estimate is the truth, nearly.
 #[track_caller]
 fn check_close(what: &str, truth: f64, estimate: f64) {
+    check_within(what, ERROR_MAX, truth, estimate);
+}
+
+/// That the relative error of an estimate is at most so much.
+#[track_caller]
+fn check_within(what: &str, error_max: f64, truth: f64, estimate: f64) {
     let error = (estimate - truth).abs() / truth;
-    assert!(error <= ERROR_MAX, "{what}: {estimate} instead of {truth}");
+    assert!(error <= error_max, "{what}: {estimate} instead of {truth}");
 }
 
 /// That user stacks reach the start of their thread.
@@ -88,24 +101,56 @@ fn waits_of_three_kinds_are_told_apart() {
     check_complete(&outcome);
 }
 
-/// Two threads wait as long in all, one for 10 µs and one for 100 ms at a time; the number of waits
-/// comes out too, although one of twenty short ones is seen.
+/// Two profiles of one run of the workload with short and long waits, from two recordings at once:
+/// of the outer one, whose programs run first, and of the inner one. Each is told from which length
+/// on it sends every wait, in microseconds.
+fn record_twice(outer_period: &str, inner_period: &str) -> [Profile; 2] {
+    let product = product().unwrap();
+    let options = |period, file| ["-e", "offcpu", "--offcpu-period", period, "-o", file];
+    let outer = options(outer_period, "outer.json");
+    let inner = options(inner_period, "inner.json");
+    let outer = (outer.into_iter()).fold(Record::program(product), Record::option);
+    let record = (["record"].into_iter().chain(inner).chain(["--"])).fold(outer, Record::argument);
+    let record = record.argument(workload("waitlens").unwrap()).argument("8");
+    let mut recording = record.start_bare().unwrap();
+    let ended = recording.ended().unwrap();
+    assert_eq!(Some(0), ended.code(), "{}", ended.stderr);
+    ["outer.json", "inner.json"].map(|file| {
+        let profile = recording.profile(file).unwrap();
+        assert_eq!(0, profile.quality.lost_total(), "{}", ended.stderr);
+        profile
+    })
+}
+
+/// Two threads wait as long in all, one for 10 µs and one for 100 ms at a time. The truth is another
+/// recording of the same run, which sends every wait. The one whose programs run first sees longer
+/// waits, by the time that they take: so each has that place once, and the mean has no such part.
 #[test]
 fn short_and_long_waits_weigh_the_same() {
     let _turn = require_root!();
-    let outcome = run(&record("waitlens", 10));
-    let [brief_us, long_us, waits] = printed(&outcome)[..] else {
-        panic!("printed {:?}", outcome.ended.stdout);
-    };
-    let profile = &outcome.profile;
-    let of = |name: &'static str| move |comm: &str, _reason: &str| comm == name;
-    check_close("short", brief_us, delay_us(profile, of("brief")));
-    check_close("long", long_us, delay_us(profile, of("long")));
-    let asleep = |comm: &str, reason: &str| comm == "brief" && reason == "timer";
-    // A wait counts for T / d, and short ones vary much in length: the estimate varies more.
-    let events = sum(profile, 1, asleep);
-    assert!((events - waits).abs() < 0.15 * waits, "{events} of {waits}");
-    check_complete(&outcome);
+    let [exact_first, sampled_second] = record_twice("1", "1000");
+    let [sampled_first, exact_second] = record_twice("1000", "1");
+    let pairs = [
+        (&exact_first, &sampled_second),
+        (&exact_second, &sampled_first),
+    ];
+    let brief = |comm: &str, _reason: &str| comm == "brief";
+    let long = |comm: &str, _reason: &str| comm == "long";
+    let mut ratio_of_delays = 1.0;
+    for (exact, sampled) in pairs {
+        ratio_of_delays *= delay_us(sampled, brief) / delay_us(exact, brief);
+        check_within(
+            "long",
+            0.001,
+            delay_us(exact, long),
+            delay_us(sampled, long),
+        );
+        // The number varies more than the time: a short wait stands for many.
+        check_within("number", 0.15, sum(exact, 1, brief), sum(sampled, 1, brief));
+        let (sent, all) = (sampled.quality.samples, exact.quality.samples);
+        assert!(10 * sent < all, "{sent} of {all} were sent");
+    }
+    check_close("short", 1.0, ratio_of_delays.sqrt());
 }
 
 /// Four busy threads on one CPU: each has it a quarter of the time, and waits the rest for it.
