@@ -4,8 +4,10 @@
 
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod host;
 pub mod model;
 pub mod render;
 pub mod service;
+pub mod telemetry;
 pub mod wire;

@@ -11,6 +11,7 @@ mod patience;
 mod recipe;
 mod record;
 mod running;
+mod server;
 mod turn;
 mod workload;
 
@@ -21,6 +22,7 @@ pub use self::{
     patience::until,
     record::{Record, Recording, product},
     running::{Running, signal, works_for},
+    server::Server,
     turn::{Turn, say, skip, tool, turn},
     workload::{build_dir, source, workload},
 };

@@ -7,6 +7,8 @@ mod mutations;
 #[cfg(test)]
 mod render;
 #[cfg(test)]
+mod service;
+#[cfg(test)]
 mod table_promises;
 #[cfg(test)]
 mod unwind;

@@ -1,4 +1,4 @@
-//! `cargo xtask run`: from a fresh clone to a flame graph of this host.
+//! `cargo xtask run`: from a fresh clone to a flame graph of this host, and on from there.
 
 use std::process::ExitCode;
 
@@ -10,12 +10,14 @@ use crate::{
     setup,
 };
 
-/// What is run when nothing else is asked for.
-const WHOLE_HOST: [&str; 5] = ["record", "-d", "10", "-o", "flamegraph.svg"];
+/// What is run first when nothing else is asked for: a picture at once.
+const PICTURE: [&str; 5] = ["record", "-d", "10", "-o", "flamegraph.svg"];
 
-/// Sets up, builds, and runs the profiler as root.
+/// Sets up, builds, and runs the profiler as root: with `args`, or for a first picture and then for as
+/// long as nobody stops it.
 ///
-/// The picture lands in the folder the command was given in. The status is the profiler's own.
+/// The picture lands in the folder the command was given in, what is sampled from then on in `target`.
+/// The status is the profiler's own.
 pub(crate) fn run(repository: &Repository, args: &[String]) -> anyhow::Result<ExitCode> {
     setup::for_build().context("set up")?;
     repository
@@ -27,13 +29,14 @@ pub(crate) fn run(repository: &Repository, args: &[String]) -> anyhow::Result<Ex
         "profiling a host needs root, and there is no sudo: run this as root"
     );
     let program = repository.target.join("release/profiler");
-    let profiler = Step::as_root(&program.to_string_lossy());
+    let profiler = || Step::as_root(&program.to_string_lossy());
     let status = if args.is_empty() {
-        profiler.args(WHOLE_HOST)
+        profiler().args(PICTURE).run()?;
+        let data = repository.target.join("profiler-data");
+        profiler().args(["up", "--data"]).args([data]).status()?
     } else {
-        profiler.args(args)
-    }
-    .status()?;
+        profiler().args(args).status()?
+    };
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }

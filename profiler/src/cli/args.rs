@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::{
-    convert::ConvertArgs, diff::DiffArgs, doctor::DoctorArgs, record::RecordArgs, top::TopArgs,
+    convert::ConvertArgs, daemon::DaemonArgs, diff::DiffArgs, doctor::DoctorArgs, query::QueryArgs,
+    record::RecordArgs, serve::ServeArgs, top::TopArgs, up::UpArgs,
 };
 
 /// An eBPF host profiler: complete stacks of every process, no frame pointers needed.
@@ -19,6 +20,8 @@ Examples:
   profiler record -p 1234 -o out.pb.gz         one process until Ctrl-C, for go tool pprof
   profiler record -o out.svg -- make -j4       a command and its children
   profiler diff before.pb.gz after.pb.gz -o diff.svg
+  profiler serve --data ./data                 take, store and answer what daemons deliver
+  profiler daemon --server http://HOST:7317    this host for good, to a query service
   profiler doctor                              what this kernel and these privileges allow"
 )]
 pub struct Args {
@@ -35,12 +38,20 @@ pub struct Args {
 pub enum Command {
     /// Record a profile and write it to files
     Record(RecordArgs),
+    /// Profile this host all the time and answer questions about it
+    Up(UpArgs),
     /// Watch this host live, by process and function
     Top(TopArgs),
+    /// Sample this host for good and ship every window to a query service
+    Daemon(DaemonArgs),
+    /// Ask the query service
+    Query(QueryArgs),
     /// Draw what changed between two profiles
     Diff(DiffArgs),
     /// Convert a profile from one format to another
     Convert(ConvertArgs),
+    /// Run the query service
+    Serve(ServeArgs),
     /// Say what this kernel and these privileges allow, what is lost, and what to do
     Doctor(DoctorArgs),
     /// Print the completions of a shell

@@ -8,9 +8,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     args::{Args, Command},
-    convert, diff, doctor, output, record, top,
+    convert, daemon, diff, doctor, output, query, record, serve, top, up,
 };
-use crate::{host::run::ProbeError, render::FormatError};
+use crate::{config::ConfigError, host::run::ProbeError, render::FormatError};
 
 /// A check failed, or anything else went wrong.
 const FAILED: u8 = 1;
@@ -18,10 +18,12 @@ const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 /// A privilege or a kernel feature is missing.
 const NOT_ALLOWED: u8 = 3;
+/// The service cannot be reached.
+const UNREACHABLE: u8 = 4;
 
 /// Runs a parsed command line. Prints the error, with everything that led to it, once.
 pub fn run(args: &Args) -> ExitCode {
-    start_log(args.verbose);
+    start_log(args);
     match run_command(&args.command) {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -36,9 +38,13 @@ pub fn run(args: &Args) -> ExitCode {
 fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Record(args) => record::run(args),
+        Command::Up(args) => up::run(args),
         Command::Top(args) => top::run(args),
+        Command::Daemon(args) => daemon::run(args),
+        Command::Query(args) => query::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Convert(args) => convert::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Args::command(), "profiler", &mut io::stdout());
@@ -51,9 +57,10 @@ fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Sends the log to standard error: warnings, or what `-v` or `RUST_LOG` ask for.
-fn start_log(verbose: u8) {
-    let level = match verbose {
+/// Sends the log to standard error: warnings, or what `-v` or `RUST_LOG` ask for. People read it
+/// without times; programs get JSON with them.
+fn start_log(args: &Args) {
+    let level = match args.verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
@@ -61,11 +68,15 @@ fn start_log(verbose: u8) {
     let filter = EnvFilter::builder()
         .with_default_directive(level.into())
         .from_env_lossy();
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .without_time()
-        .init();
+        .with_writer(io::stderr);
+    let is_json = matches!(&args.command, Command::Serve(serve) if serve.log_json);
+    if is_json {
+        log.json().init();
+    } else {
+        log.without_time().init();
+    }
 }
 
 /// Exit code of an error.
@@ -73,8 +84,13 @@ fn code_of(error: &anyhow::Error) -> u8 {
     let caused_by = |is: fn(&(dyn Error + 'static)) -> bool| error.chain().any(is);
     if caused_by(<dyn Error>::is::<ProbeError>) {
         NOT_ALLOWED
-    } else if caused_by(<dyn Error>::is::<FormatError>) {
+    } else if caused_by(<dyn Error>::is::<FormatError>)
+        || caused_by(<dyn Error>::is::<ConfigError>)
+        || caused_by(<dyn Error>::is::<query::UsageError>)
+    {
         WRONG_USAGE
+    } else if caused_by(<dyn Error>::is::<query::UnreachableError>) {
+        UNREACHABLE
     } else {
         FAILED
     }

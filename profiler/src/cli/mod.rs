@@ -4,15 +4,20 @@
 //! data to standard output.
 
 pub mod args;
+mod backup;
 pub mod convert;
 mod cost;
+pub mod daemon;
 pub mod diff;
 pub mod doctor;
 mod exit;
 pub mod input;
 pub mod output;
+pub mod query;
 pub mod record;
+pub mod serve;
 mod signals;
 pub mod top;
+pub mod up;
 
 pub use self::{args::Args, exit::run};

@@ -4,7 +4,7 @@ use std::{io, thread};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::host::Shutdown;
+use crate::host::{Shutdown, daemon::Reload};
 
 /// Exit code of a program that SIGINT ended.
 const INTERRUPTED: i32 = 130;
@@ -36,6 +36,28 @@ pub(super) fn stop_on_signals(shutdown: &Shutdown) -> io::Result<()> {
             }
         });
         leave();
+    });
+    Ok(())
+}
+
+/// Asks to read the configuration again at each SIGHUP.
+///
+/// # Errors
+/// When the system gives no handler.
+pub(super) fn reload_on_hangup(reload: &Reload) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    let guard = runtime.enter();
+    let mut hangup = signal(SignalKind::hangup())?;
+    drop(guard);
+    let reload = reload.clone();
+    thread::spawn(move || {
+        runtime.block_on(async move {
+            while hangup.recv().await.is_some() {
+                reload.request();
+            }
+        });
     });
     Ok(())
 }

@@ -22,7 +22,7 @@ use super::{
     probe::{self, Filter, Sampling, Unwinding},
     process::ObjectsById,
     run::DRAIN_INTERVAL,
-    sampling::{Cost, Host, SamplingOptions, host_name, kernel_release, raise_priority},
+    sampling::{Cost, Host, SamplingOptions, kernel_release, raise_priority},
     shutdown::Shutdown,
 };
 use crate::{
@@ -39,6 +39,8 @@ const CLOCK_STEP_MIN: Duration = Duration::from_millis(100);
 /// How to watch the whole host.
 #[derive(Clone, Debug)]
 pub struct WatchOptions {
+    /// Name of this host, as profiles and labels have it.
+    pub host: String,
     /// How user stacks are followed.
     pub unwinding: Unwinding,
     /// Samples a second and CPU.
@@ -53,7 +55,10 @@ pub struct WatchOptions {
 
 /// Rules of the labels, which someone else may replace while sampling goes on.
 #[derive(Clone, Debug, Default)]
-pub struct SharedLabelRules(Arc<Mutex<(Arc<LabelRules>, bool)>>);
+pub struct SharedLabelRules(Arc<Mutex<NewestRules>>);
+
+/// Rules, and whether they were replaced since they were last taken.
+type NewestRules = (Arc<LabelRules>, bool);
 
 impl SharedLabelRules {
     /// Replaces the rules, for what is sampled from now on.
@@ -74,7 +79,7 @@ impl SharedLabelRules {
     }
 
     /// Locks; nothing can panic while it is locked.
-    fn lock(&self) -> MutexGuard<'_, (Arc<LabelRules>, bool)> {
+    fn lock(&self) -> MutexGuard<'_, NewestRules> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -118,7 +123,7 @@ pub fn watch(
         let namer = scope.spawn(move || name_all(&waiting, inlines, vdso.as_ref(), deliver));
         raise_priority();
         let sampling = probe::attach_sampling(&mut host.probe, options.rate_hz)?;
-        let started_after = clock::monotonic() - begun;
+        let started_after = clock::monotonic().saturating_sub(begun);
         let mut cutter = Cutter::start(options, sampling, jobs, started_after);
         let result = cutter.run(&mut host, labels, shutdown);
         drop(cutter);
@@ -228,7 +233,7 @@ impl Cutter {
             length: options.window,
             jobs,
             facts: ProfileFacts {
-                host: host_name(),
+                host: options.host.clone(),
                 kernel_release: kernel_release(),
                 rate_asked_hz: f64::from(options.rate_hz),
                 cpus: sampling.cpus,

@@ -9,7 +9,7 @@ use super::{
     command::HeldCommand,
     naming::Namer,
     probe::{self, Probe},
-    sampling::{Host, SamplingOptions, host_name, kernel_release, raise_priority},
+    sampling::{Host, SamplingOptions, kernel_release, raise_priority},
     shutdown::Shutdown,
 };
 use crate::{
@@ -23,7 +23,7 @@ pub use super::{
     labels::{LabelRules, RelabelError, Rule, RuleText},
     probe::{Filter, ProbeError, Survey, Unwinding, survey},
     process::cgroup_id_and_level,
-    sampling::Cost,
+    sampling::{Cost, host_name},
 };
 
 /// Longest time between two drains of the sample ring, which holds two seconds.
@@ -163,6 +163,7 @@ fn attach(probe: &mut Probe, options: &RecordOptions) -> anyhow::Result<u32> {
                 let hook = probe::attach_off_cpu(probe)?;
                 tracing::debug!(hook, "time off the CPU is measured");
             }
+            Signal::Imported => {}
         }
     }
     Ok(cpus)
@@ -174,6 +175,7 @@ fn detach(probe: &mut Probe, options: &RecordOptions) -> anyhow::Result<()> {
         match signal {
             Signal::Cpu => probe::detach_sampling(probe)?,
             Signal::OffCpu => probe::detach_off_cpu(probe)?,
+            Signal::Imported => {}
         }
     }
     Ok(())
@@ -211,7 +213,7 @@ fn finish(mut host: Host, options: &RecordOptions, cpus: u32, span: Span) -> Vec
             lost: counts.lost(signal),
             ..common.clone()
         },
-        Signal::OffCpu => ProfileFacts {
+        Signal::OffCpu | Signal::Imported => ProfileFacts {
             lost: counts.lost(signal),
             ..common.clone()
         },

@@ -102,6 +102,7 @@ impl KernelCounts {
                 (Loss::ScratchBusy, self.off_cpu_scratch_busy),
                 (Loss::TableFull, self.off_cpu_threads_full),
             ],
+            Signal::Imported => return BTreeMap::new(),
         };
         lost.into_iter()
             .filter(|(_loss, count)| 0 < *count)
@@ -415,7 +416,7 @@ pub(super) fn raise_priority() {
 }
 
 /// This host's name.
-pub(super) fn host_name() -> String {
+pub fn host_name() -> String {
     rustix::system::uname()
         .nodename()
         .to_string_lossy()

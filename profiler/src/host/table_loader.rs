@@ -250,14 +250,14 @@ fn compile_all(shared: &Shared, orders: &Mutex<Receiver<Order>>, ready: &SyncSen
     loop {
         let order = lock(orders).recv();
         let next = match order {
-            Ok(Order::Compile(job)) => match prepare(shared, &job) {
-                Some(table) => Ready::Publish { job, table },
-                None => {
+            Ok(Order::Compile(job)) => {
+                let Some(table) = prepare(shared, &job) else {
                     shared.refused.fetch_add(1, Ordering::Relaxed);
                     finish_one(shared, job.object);
                     continue;
-                }
-            },
+                };
+                Ready::Publish { job, table }
+            }
             Ok(Order::Withdraw(slot)) => Ready::Withdraw(slot),
             Err(_no_more) => return,
         };

@@ -8,10 +8,10 @@ use super::{
     process::ProcessTable,
     scheduler_text::SchedulerText,
 };
-use crate::model::{LabelSet, Loss, Pid, Signal, StackSample, UserFrame};
+use crate::model::{LabelSet, Loss, Measured, Pid, Signal, StackSample, UserFrame};
 
-/// One window of each signal, in the order of [`Signal::ALL`].
-pub(super) type WindowOfEach = [Window; Signal::ALL.len()];
+/// One window of each signal, in the order of [`Signal::WATCHED`].
+pub(super) type WindowOfEach = [Window; Signal::WATCHED.len()];
 
 /// The windows that are counted, and the ones after them.
 ///
@@ -33,8 +33,8 @@ pub(super) struct Windows {
 impl Default for Windows {
     fn default() -> Self {
         Self {
-            current: Signal::ALL.map(Window::new),
-            next: Signal::ALL.map(Window::new),
+            current: Signal::WATCHED.map(Window::new),
+            next: Signal::WATCHED.map(Window::new),
             end: None,
             labeler: None,
             scheduler: None,
@@ -42,12 +42,12 @@ impl Default for Windows {
     }
 }
 
-/// The window of a signal.
-fn window_of(windows: &mut WindowOfEach, signal: Signal) -> &mut Window {
+/// The window that something measured belongs to.
+fn window_of(windows: &mut WindowOfEach, measured: Measured) -> &mut Window {
     let [cpu, off_cpu] = windows;
-    match signal {
-        Signal::Cpu => cpu,
-        Signal::OffCpu => off_cpu,
+    match measured {
+        Measured::OnCpu => cpu,
+        Measured::OffCpu { .. } => off_cpu,
     }
 }
 
@@ -55,14 +55,14 @@ impl Windows {
     /// Counts a sample.
     pub(super) fn add(&mut self, sample: StackSample, processes: &ProcessTable) {
         let mut sample = locate(processes, sample);
-        if let (Some(scheduler), Signal::OffCpu) = (&self.scheduler, sample.measured.signal()) {
+        if let (Some(scheduler), Measured::OffCpu { .. }) = (&self.scheduler, sample.measured) {
             scheduler.strip(&mut sample.kernel);
         }
         let windows = match self.end {
             Some(end) if end <= sample.taken_at => &mut self.next,
             Some(_) | None => &mut self.current,
         };
-        let window = window_of(windows, sample.measured.signal());
+        let window = window_of(windows, sample.measured);
         let labels = match &mut self.labeler {
             Some(labeler) => labeler.labels_of(&sample, || program_of(processes, sample.pid)),
             None => Some(LabelSet::default()),
@@ -99,7 +99,7 @@ impl Windows {
     /// Takes these windows; the next ones go on, without an end yet.
     pub(super) fn cut(&mut self) -> WindowOfEach {
         self.end = None;
-        let next = std::mem::replace(&mut self.next, Signal::ALL.map(Window::new));
+        let next = std::mem::replace(&mut self.next, Signal::WATCHED.map(Window::new));
         std::mem::replace(&mut self.current, next)
     }
 

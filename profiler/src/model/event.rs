@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Avma, BuildId, FileOffset, Pid, Signal, Tid, Truncation};
+use super::{Avma, BuildId, FileOffset, Pid, Tid, Truncation};
 
 /// Number that this run of the daemon gave an object file. Not stable across runs.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -139,16 +139,6 @@ pub enum Measured {
         /// How long of the delay it could have run, and waited for a CPU.
         run_queue: Duration,
     },
-}
-
-impl Measured {
-    /// What was watched.
-    pub fn signal(self) -> Signal {
-        match self {
-            Self::OnCpu => Signal::Cpu,
-            Self::OffCpu { .. } => Signal::OffCpu,
-        }
-    }
 }
 
 /// One look at one thread, as the probe recorded it.

@@ -34,17 +34,29 @@ pub enum Signal {
     /// Time that threads were ready or waiting, and not on a CPU.
     #[serde(rename = "offcpu")]
     OffCpu,
+    /// What another profiler watched, under a name that this product does not know.
+    Imported,
 }
 
 impl Signal {
-    /// Every signal.
-    pub const ALL: [Self; 2] = [Self::Cpu, Self::OffCpu];
+    /// What this product watches itself.
+    pub const WATCHED: [Self; 2] = [Self::Cpu, Self::OffCpu];
 
     /// The word of the command line and of file names.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
             Self::OffCpu => "offcpu",
+            Self::Imported => "imported",
+        }
+    }
+
+    /// The signal of a name.
+    pub fn named(name: &str) -> Self {
+        match name {
+            "cpu" => Self::Cpu,
+            "offcpu" => Self::OffCpu,
+            _ => Self::Imported,
         }
     }
 }

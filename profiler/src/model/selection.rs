@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::ProfileType;
 
 /// How a label is compared.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum MatchKind {
     /// `=`
     Equal,
@@ -18,7 +18,7 @@ pub enum MatchKind {
 }
 
 /// One condition on a label. A label that is not there has the empty value.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Matcher {
     /// Name of the label.
     pub name: String,
@@ -29,7 +29,7 @@ pub struct Matcher {
 }
 
 /// A span of wall time since the Unix epoch: from `start` until just before `end`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct TimeRange {
     /// First moment.
     pub start: Duration,
@@ -38,7 +38,7 @@ pub struct TimeRange {
 }
 
 /// Windows of one type of value, in a span of time, whose labels match.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Selection {
     /// What is counted.
     pub profile_type: ProfileType,

@@ -178,7 +178,7 @@ pub(super) fn comm_of(text: &str) -> String {
 
 /// Takes out what would break a line or a picture: a semicolon becomes a colon (as `perf`'s
 /// converters do), a control character a space; an empty name becomes `[unknown]`.
-pub(super) fn clean(name: &str) -> String {
+pub(crate) fn clean(name: &str) -> String {
     let one = |c: char| match c {
         ';' => ':',
         // The last two are no characters in XML.

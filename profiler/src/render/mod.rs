@@ -35,3 +35,7 @@ pub use self::{
     svg::SvgError,
     table::{Weight, top, weights},
 };
+pub(crate) use self::{
+    label::clean,
+    units::{quantity, share, thousands},
+};

@@ -51,7 +51,7 @@ pub(super) fn fitting_unit(
 }
 
 /// A value with its unit: `1.25 s`, `3.00 KiB`, `1,234`.
-pub(super) fn quantity(value: u64, value_type: &ValueType) -> String {
+pub(crate) fn quantity(value: u64, value_type: &ValueType) -> String {
     match fitting_unit(value, value_type, 1.0) {
         Some(unit) if unit.size > 1.0 => format!("{:.2} {}", to_f64(value) / unit.size, unit.name),
         Some(unit) => format!("{value} {}", unit.name),
@@ -60,7 +60,7 @@ pub(super) fn quantity(value: u64, value_type: &ValueType) -> String {
 }
 
 /// A number with a comma between each three digits.
-pub(super) fn thousands(value: u64) -> String {
+pub(crate) fn thousands(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -73,7 +73,7 @@ pub(super) fn thousands(value: u64) -> String {
 }
 
 /// A share in percent: `12.3%`. Of nothing, it is 0.
-pub(super) fn share(part: u64, whole: u64) -> String {
+pub(crate) fn share(part: u64, whole: u64) -> String {
     format!("{:.1}%", percent(part, whole))
 }
 

@@ -1,6 +1,20 @@
 //! The query service: takes what daemons deliver, stores it and answers.
 //!
-//! Stages in the order the data travels; `run` connects them.
+//! Stages in the order the data travels; `run` and the files beside it connect them.
 
+pub mod access;
+mod admin;
+mod connections;
+mod gauges;
+pub mod ingest;
 pub mod live;
+pub mod query;
+pub mod run;
 pub mod store;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod http_tests;
+#[cfg(test)]
+mod stream_tests;

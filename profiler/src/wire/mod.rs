@@ -1,5 +1,7 @@
 //! The model as protobuf, and back: the only home of generated code.
 
 mod framing;
+pub mod otlp;
 pub mod pprof;
+pub mod push;
 pub mod v1;

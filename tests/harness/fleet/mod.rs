@@ -5,8 +5,10 @@
 
 mod capture;
 mod host;
+mod sender;
 
 pub use self::{
     capture::Capture,
     host::{FleetShape, SimulatedHost},
+    sender::Sender,
 };

@@ -20,6 +20,6 @@ mod output;
 
 mod mixed_load;
 
+mod daemon;
 mod off_cpu;
-
 mod watch;

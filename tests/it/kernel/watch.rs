@@ -25,6 +25,7 @@ const FULL_WINDOWS: usize = 3;
 /// Watches the host until there were enough full windows.
 fn windows() -> Vec<WatchedWindow> {
     let options = WatchOptions {
+        host: "here".to_owned(),
         unwinding: Unwinding::Auto,
         rate_hz: FAST_HZ,
         window: WINDOW,
@@ -48,9 +49,8 @@ fn windows() -> Vec<WatchedWindow> {
 }
 
 /// The stacks of a window as the collapsed format has them.
-fn stacks_of(window: &WatchedWindow) -> Collapsed {
-    let text = write(&window.profile, Format::Collapsed).unwrap();
-    Collapsed::parse(&String::from_utf8(text).unwrap()).unwrap()
+fn collapsed(window: &WatchedWindow) -> String {
+    String::from_utf8(write(&window.profile, Format::Collapsed).unwrap()).unwrap()
 }
 
 /// The program that runs is described by its labels.
@@ -62,14 +62,14 @@ fn check_labels(profile: &Profile) {
         assert_eq!("split", labels[name], "{name} of {labels:?}");
     }
     assert!(labels["exe"].ends_with("/split"), "{labels:?}");
-    assert_eq!(profile.host, labels["host"]);
+    assert_eq!("here", labels["host"]);
     assert!(
         labels.contains_key("build_id") && labels.contains_key("pid"),
         "{labels:?}"
     );
 }
 
-/// Every window has the shares of the program that runs, names included, and what the probe sent is
+/// Windows have the shares of the program that runs, names included, and what the probe sent is
 /// in the windows: nothing twice, nothing missing.
 #[test]
 fn windows_hold_every_sample_once() {
@@ -86,18 +86,17 @@ fn windows_hold_every_sample_once() {
             "{span:?} {next:?}"
         );
     }
+    let mut text = String::new();
     for window in &windows[1..=FULL_WINDOWS] {
         let span = window.profile.window;
         assert_eq!(0, span.start.as_nanos() % WINDOW.as_nanos(), "{span:?}");
         check_labels(&window.profile);
-        let stacks = stacks_of(window).of_comm("split");
-        assert!(stacks.total() > 500, "{}", stacks.heaviest(10));
-        check_shares_within(
-            &stacks,
-            &[("heavy", 0.6), ("medium", 0.3), ("light", 0.1)],
-            |_| 0.1,
-        );
+        text.push_str(&collapsed(window));
     }
+    let stacks = Collapsed::parse(&text).unwrap().of_comm("split");
+    assert!(stacks.total() > 500, "{}", stacks.heaviest(10));
+    let shares = [("heavy", 0.6), ("medium", 0.3), ("light", 0.1)];
+    check_shares_within(&stacks, &shares, |_| 0.1);
     let counted: u64 = windows
         .iter()
         .map(|window| {

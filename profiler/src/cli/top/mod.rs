@@ -26,7 +26,7 @@ use super::record::{UnwindName, default_cache_dir};
 use crate::{
     host::{
         Shutdown,
-        run::{SharedLabelRules, WatchOptions, watch},
+        run::{SharedLabelRules, WatchOptions, host_name, watch},
     },
     model::Profile,
 };
@@ -66,6 +66,7 @@ pub fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
         bail!("`profiler top` draws on a terminal; for files and pipes there is `profiler record`");
     }
     let options = WatchOptions {
+        host: host_name(),
         unwinding: args.unwind.into(),
         rate_hz: args.frequency,
         window: Duration::from_secs(args.interval.into()),

@@ -51,6 +51,7 @@ pub fn build_profile(window: &Window, names: &Names, facts: &ProfileFacts) -> Pr
     let (tasks, samples) = match window.signal {
         Signal::Cpu => cpu_samples(window, facts),
         Signal::OffCpu => off_cpu_samples(window, names),
+        Signal::Imported => Default::default(),
     };
     Profile {
         signal: window.signal,
@@ -75,6 +76,7 @@ fn value_types(signal: Signal) -> Vec<ValueType> {
             ("events", "count"),
             ("runqueue", "nanoseconds"),
         ],
+        Signal::Imported => &[],
     };
     let value_type = |(kind, unit): &(&str, &str)| ValueType {
         kind: (*kind).to_owned(),

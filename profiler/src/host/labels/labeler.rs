@@ -192,13 +192,24 @@ fn finish(mut labels: Labels, thread: &str, host: &str, rules: &LabelRules) -> O
     }
     labels.retain(|name, value| !name.starts_with(TEMPORARY_PREFIX) && !value.is_empty());
     for value in labels.values_mut() {
-        value.truncate(value.floor_char_boundary(VALUE_SIZE_BYTES_MAX));
+        cut(value);
     }
     // What comes from a host says so, whatever the rules did.
     labels
         .entry(label::HOST.to_owned())
         .or_insert_with(|| host.to_owned());
     Some(labels)
+}
+
+/// Shortens a value that is too long.
+fn cut(value: &mut String) {
+    while VALUE_SIZE_BYTES_MAX < value.len() {
+        let end = value.char_indices().map(|(start, _)| start);
+        let end = end
+            .take_while(|start| *start <= VALUE_SIZE_BYTES_MAX)
+            .last();
+        value.truncate(end.unwrap_or(0));
+    }
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ impl Rule {
                     let groups = self.regex.captures(name)?;
                     Some((expand(&self.text.replacement, &groups), value.clone()))
                 };
-                let copies: Vec<_> = labels.iter().filter_map(mapped).collect();
+                let copies: Labels = labels.iter().filter_map(mapped).collect();
                 labels.extend(copies.into_iter().filter(|(name, _value)| is_name(name)));
             }
             Action::LabelDrop => labels.retain(|name, _value| !self.regex.is_match(name)),

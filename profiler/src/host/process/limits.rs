@@ -18,5 +18,8 @@ pub(super) const REPAIR_PAUSE: Duration = Duration::from_millis(50);
 /// Time in which the mappings of every process are read again: the kernel does not say when code is
 /// unmapped, and a lost record must not be missed for ever.
 pub(super) const REFRESH_PERIOD: Duration = Duration::from_secs(300);
+/// Goes in that time, at one a second.
+pub(super) const REFRESH_TURNS: usize = 300;
+const _: () = assert!(REFRESH_PERIOD.as_secs() == REFRESH_TURNS as u64);
 /// Processes read again at one go. At one go a second they cost 2 ms of it.
 pub(super) const REFRESHED_AT_ONCE_MAX: usize = 20;

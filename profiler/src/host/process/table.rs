@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     AddressSpace, CodeMapping, Object, Objects, ReadBuildId,
-    limits::{ENDED_KEPT, REFRESH_PERIOD, REFRESHED_AT_ONCE_MAX, REPAIR_PAUSE},
+    limits::{ENDED_KEPT, REFRESH_PERIOD, REFRESH_TURNS, REFRESHED_AT_ONCE_MAX, REPAIR_PAUSE},
     objects::shown_path,
     read_mappings,
 };
@@ -234,10 +234,7 @@ impl ProcessTable {
     /// once a second. At the end of a round the objects that nobody mapped during the last one are
     /// forgotten.
     pub fn refresh(&mut self, now: Duration, changes: &mut Changes) {
-        let per_second = self
-            .processes
-            .len()
-            .div_ceil(REFRESH_PERIOD.as_secs() as usize);
+        let per_second = self.processes.len().div_ceil(REFRESH_TURNS);
         let mut turns = per_second.clamp(1, REFRESHED_AT_ONCE_MAX);
         while 0 < turns
             && let Some(pid) = self.round.rest.pop_front()

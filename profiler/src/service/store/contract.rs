@@ -61,6 +61,15 @@ pub enum StoreError {
 #[derive(Debug)]
 pub struct Appended(pub oneshot::Receiver<Result<(), Arc<StoreError>>>);
 
+impl Appended {
+    /// A batch that is durable already.
+    pub(super) fn already() -> Self {
+        let (done, appended) = oneshot::channel();
+        done.send(Ok(())).expect("the receiver is held here");
+        Self(appended)
+    }
+}
+
 /// Bounds of one query, and the way to stop it.
 #[derive(Clone, Debug)]
 pub struct QueryLimits {

@@ -18,7 +18,7 @@ pub struct LabelFilter {
 #[derive(Debug)]
 pub(super) struct CompiledMatcher {
     /// Name of the label.
-    pub(super) name: String,
+    name: String,
     /// Accepts or refuses a value.
     test: Test,
 }
@@ -72,6 +72,11 @@ impl CompiledMatcher {
         };
         let name = matcher.name.clone();
         Ok(Self { name, test })
+    }
+
+    /// Name of the label.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether a value is accepted.

@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::oneshot;
-
 use super::{
     Appended, FrameHashes, GroupTotals, HostFacts, MergedStacks, QueryLimits, SeriesInfo, Store,
     StoreError, TotalsPoint, column::columns_of, matching::LabelFilter, quality_sum::QualitySum,
@@ -156,7 +154,7 @@ fn check_rows(hits: &[Hit<'_>], limits: &QueryLimits) -> Result<u64, StoreError>
 /// Start of the step a moment is in. Steps are counted from the Unix epoch.
 fn step_start(at: Duration, step: Duration) -> Duration {
     let rest = at.as_nanos().checked_rem(step.as_nanos()).unwrap_or(0);
-    at - Duration::from_nanos(u64::try_from(rest).unwrap_or(0))
+    at.saturating_sub(Duration::from_nanos(u64::try_from(rest).unwrap_or(0)))
 }
 
 impl Store for MemoryStore {
@@ -174,9 +172,7 @@ impl Store for MemoryStore {
             data.keep(batch);
             data.sequences.insert(sender, sequence);
         }
-        let (done, appended) = oneshot::channel();
-        done.send(Ok(())).expect("the receiver is held here");
-        Ok(Appended(appended))
+        Ok(Appended::already())
     }
 
     fn durable_sequence(&self, sender: SenderId) -> u64 {

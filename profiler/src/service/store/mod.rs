@@ -4,14 +4,17 @@
 //! stacks, totals, labels. **Invariant:** a batch is counted once, whatever is sent again and
 //! whenever the power goes; sums are of integers, so every engine gives the same bits.
 
-#[cfg(test)]
 mod column;
+#[cfg(test)]
+mod conformance;
 mod contract;
+mod embedded;
+#[cfg(test)]
+mod fixture;
 mod limits;
 mod matching;
 #[cfg(test)]
 mod memory;
-#[cfg(test)]
 mod quality_sum;
 
 #[cfg(test)]
@@ -21,5 +24,6 @@ pub use self::{
         Appended, FrameHashes, GroupTotals, HostFacts, MergedStacks, QueryLimits, SeriesInfo,
         Store, StoreError, TotalsPoint,
     },
+    embedded::{EmbeddedStore, StoreHealth, StoreOptions, StoreStats},
     matching::LabelFilter,
 };

@@ -5,15 +5,17 @@ use std::time::Duration;
 use crate::model::{HostWindow, Loss, Quality, Truncation};
 
 /// Causes of loss, in the order of their columns.
-const LOSSES: [Loss; 4] = [
+const LOSSES: [Loss; 6] = [
     Loss::RingFull,
     Loss::ScratchBusy,
     Loss::Undecodable,
     Loss::TableFull,
+    Loss::NamingBehind,
+    Loss::Other,
 ];
 
 /// Reasons of truncation, in the order of their columns.
-const TRUNCATIONS: [Truncation; 9] = [
+const TRUNCATIONS: [Truncation; 10] = [
     Truncation::Depth,
     Truncation::Unmapped,
     Truncation::UnknownProcess,
@@ -23,10 +25,11 @@ const TRUNCATIONS: [Truncation; 9] = [
     Truncation::UnreadableStack,
     Truncation::NotAscending,
     Truncation::NoRegisters,
+    Truncation::Other,
 ];
 
 /// Number of sums.
-pub(super) const FIELDS: usize = 10 + LOSSES.len() + TRUNCATIONS.len();
+pub(super) const FIELDS: usize = 11 + LOSSES.len() + TRUNCATIONS.len();
 
 /// Names of the sums on disk, in order. Rates and duty cycles are weighted by milliseconds.
 pub(super) const NAMES: [&str; FIELDS] = [
@@ -40,10 +43,13 @@ pub(super) const NAMES: [&str; FIELDS] = [
     "rate_asked_uhz_ms",
     "rate_effective_uhz_ms",
     "duty_ppm_ms",
+    "windows_lost",
     "lost_ring_full",
     "lost_scratch_busy",
     "lost_undecodable",
     "lost_table_full",
+    "lost_naming_behind",
+    "lost_other",
     "truncated_depth",
     "truncated_unmapped",
     "truncated_unknown_process",
@@ -53,6 +59,7 @@ pub(super) const NAMES: [&str; FIELDS] = [
     "truncated_unreadable_stack",
     "truncated_not_ascending",
     "truncated_no_registers",
+    "truncated_other",
 ];
 
 /// Parts of a rate or share that are told apart.
@@ -79,6 +86,7 @@ impl QualitySum {
             weighted(quality.rate_asked_hz),
             weighted(quality.rate_effective_hz),
             weighted(quality.duty_cycle),
+            quality.windows_lost,
         ];
         let lost = (LOSSES.iter()).map(|loss| quality.lost.get(loss).copied().unwrap_or_default());
         let truncated = (TRUNCATIONS.iter())
@@ -110,6 +118,7 @@ impl QualitySum {
             asked,
             effective,
             duty,
+            windows_lost,
             causes @ ..,
         ] = self.0;
         let (lost, truncated) = causes.split_at(LOSSES.len());
@@ -125,6 +134,7 @@ impl QualitySum {
             rate_asked_hz: mean(asked, duration_ms),
             rate_effective_hz: mean(effective, duration_ms),
             duty_cycle: mean(duty, duration_ms),
+            windows_lost,
         }
     }
 }
@@ -193,6 +203,7 @@ mod tests {
                 rate_asked_hz: 99.0,
                 rate_effective_hz: rate,
                 duty_cycle: 0.25,
+                windows_lost: 1,
             },
             ..HostWindow::default()
         }

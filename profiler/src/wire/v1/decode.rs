@@ -294,9 +294,9 @@ fn check_stacks(stacks: &[u64]) -> Result<(), DecodeError> {
     }
     let mut sorted = stacks.to_vec();
     sorted.sort_unstable();
-    let twice = sorted.array_windows().find(|[left, right]| left == right);
+    let twice = (sorted.iter().zip(sorted.iter().skip(1))).find(|(left, right)| left == right);
     match twice {
-        Some([stack, _]) => Err(DecodeError::StackTwice { stack: *stack }),
+        Some((stack, _)) => Err(DecodeError::StackTwice { stack: *stack }),
         None => Ok(()),
     }
 }

@@ -195,8 +195,11 @@ fn encode_reason(reason: Reason) -> ReasonCode {
 
 /// The start of a text, no longer than `bytes_max`.
 fn cut(text: &str, bytes_max: usize) -> &str {
-    let end = text.floor_char_boundary(bytes_max);
-    text.get(..end).unwrap_or_default()
+    if text.len() <= bytes_max {
+        return text;
+    }
+    let mut ends = (0..=bytes_max).rev();
+    ends.find_map(|end| text.get(..end)).unwrap_or_default()
 }
 
 /// A span of time; the largest number past 584 years.

@@ -60,8 +60,11 @@ fn count(bytes: &[u8], part: Part, counts: &mut HashMap<Table, usize>) -> Result
     Ok(())
 }
 
+/// A table and its bound in a whole message.
+type Bound = (Table, usize);
+
 /// A table with its bound in a whole message, if a field is one, and the part that the field holds.
-fn inside(part: Part, field: u64) -> Option<(Option<(Table, usize)>, Part)> {
+fn inside(part: Part, field: u64) -> Option<(Option<Bound>, Part)> {
     let whole = |table: Table| Some((table, table.entries_max()));
     // Bounded in each window; here only so that a message of nothing else stays small.
     let in_windows = |table: Table| Some((table, Table::Series.entries_max()));

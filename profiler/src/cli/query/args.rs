@@ -1,0 +1,474 @@
+//! What can be asked, as it is typed.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{
+    UsageError,
+    format::Form,
+    time::{Length, Moment},
+};
+use crate::{clock, wire::v1::generated as v1};
+
+/// Where the service is when nothing else is said.
+const SERVER_DEFAULT: &str = "http://127.0.0.1:7317";
+
+/// Ask the query service
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Selectors are in PromQL's style; without one, everything is selected:
+  '{service=\"api\", comm=~\"nginx.*\"}'    operators: =  !=  =~  !~
+
+Times are 2026-01-31T12:00:00Z, seconds since 1970, or how long ago (15m, -2h, 1h30m).
+
+Examples:
+  profiler query flamegraph -o x.svg                       everything, the last hour
+  profiler query flamegraph '{service=\"api\"}' --last 15m   as text in the terminal
+  profiler query top --by module --last 5m
+  profiler query diff '{service=\"api\"}' --last 1h --offset 1d
+  profiler query series --group-by service --last 6h
+  profiler query function malloc
+
+Exit codes: 0 done, 1 the question failed, 2 wrong usage, 4 the service cannot be reached.")]
+pub struct QueryArgs {
+    /// How to reach the service
+    #[command(flatten)]
+    pub(super) connection: ConnectionArgs,
+    /// The question
+    #[command(subcommand)]
+    pub(super) question: QuestionArgs,
+}
+
+/// How to reach the service.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ConnectionArgs {
+    /// Address of the query service
+    #[arg(long, global = true, env = "PROFILER_SERVER", value_name = "URL", default_value = SERVER_DEFAULT)]
+    pub(super) server: String,
+    /// Token that allows to read
+    #[arg(
+        long,
+        global = true,
+        env = "PROFILER_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub(super) token: Option<String>,
+    /// Certificate that signed the server's own (PEM), for https
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) ca: Option<PathBuf>,
+    /// Our certificate (PEM), where the server asks for one
+    #[arg(long, global = true, value_name = "FILE", requires = "key")]
+    pub(super) cert: Option<PathBuf>,
+    /// The key of our certificate (PEM)
+    #[arg(long, global = true, value_name = "FILE", requires = "cert")]
+    pub(super) key: Option<PathBuf>,
+    /// Longest time to wait for an answer
+    #[arg(long, global = true, value_name = "TIME", default_value = "60s")]
+    pub(super) timeout: Length,
+}
+
+/// What to ask.
+#[derive(Debug, Subcommand)]
+pub(super) enum QuestionArgs {
+    /// The merged stacks of a selection, as a picture, a profile or text
+    #[command(after_help = "\
+Examples:
+  profiler query flamegraph -o x.svg
+  profiler query flamegraph '{comm=\"nginx\"}' --last 10m -o nginx.pb.gz
+  profiler query flamegraph --signal cpu --kind cpu --format collapsed > stacks.txt")]
+    Flamegraph(FlamegraphArgs),
+    /// The functions, files, modules or label values that weigh most
+    #[command(after_help = "\
+Examples:
+  profiler query top --last 5m
+  profiler query top '{service=\"api\"}' --by module
+  profiler query top --by label --label comm")]
+    Top(TopArgs),
+    /// What changed between two selections or two times
+    #[command(after_help = "\
+Examples:
+  profiler query diff '{service=\"api\"}' --last 1h --offset 1d      now, against a day ago
+  profiler query diff '{host=\"a\"}' --against '{host=\"b\"}'          one host against another
+  profiler query diff --last 10m --normalize -o diff.svg")]
+    Diff(DiffArgs),
+    /// How a total goes over time
+    #[command(after_help = "\
+Examples:
+  profiler query series --last 6h
+  profiler query series --group-by service,host --step 1m --json")]
+    Series(SeriesArgs),
+    /// Names of labels
+    #[command(after_help = "\
+Example:
+  profiler query labels '{host=\"a\"}' --last 1d")]
+    Labels(ListArgs),
+    /// Values of one label
+    #[command(after_help = "\
+Example:
+  profiler query label-values service --last 1d")]
+    LabelValues(LabelValuesArgs),
+    /// Signals, and what they count
+    #[command(after_help = "\
+Example:
+  profiler query signals --last 1w")]
+    Signals(RangeArgs),
+    /// Everything known of one function, in every signal
+    #[command(after_help = "\
+Examples:
+  profiler query function malloc
+  profiler query function 'core::fmt::write' '{service=\"api\"}' --json")]
+    Function(FunctionArgs),
+    /// Hosts, when they were last heard of, and how good their data is
+    #[command(after_help = "\
+Example:
+  profiler query hosts --last 1d")]
+    Hosts(RangeArgs),
+    /// Windows as they arrive, until Ctrl-C
+    #[command(after_help = "\
+Examples:
+  profiler query watch '{service=\"api\"}'
+  profiler query watch --count 3 --json")]
+    Watch(WatchArgs),
+    /// Have one daemon sample more, for a while
+    #[command(after_help = "\
+Example:
+  profiler query burst web-1 --rate 499 --for 30s --pid 1234")]
+    Burst(BurstArgs),
+}
+
+/// Which span of time.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct TimeArgs {
+    /// From this time on; an hour before the end when left out
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(super) from: Option<Moment>,
+    /// Until this time; now when left out
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(super) to: Option<Moment>,
+    /// The last so long: 15m, 6h, 1d
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["from", "to"])]
+    pub(super) last: Option<Length>,
+}
+
+/// A span of time on the wire: nanoseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Range {
+    pub(super) start_ns: u64,
+    pub(super) end_ns: u64,
+}
+
+/// A question without a start looks back so far, as the service does.
+const RANGE_DEFAULT: Duration = Duration::from_secs(3_600);
+
+impl TimeArgs {
+    /// The span of time, fixed now: questions that belong together ask for the same.
+    pub(super) fn range(&self) -> Result<Range, UsageError> {
+        self.range_at(clock::wall())
+    }
+
+    /// The span of time, at some moment.
+    fn range_at(&self, now: Duration) -> Result<Range, UsageError> {
+        let end = self.to.map_or(now, |to| to.since_epoch(now));
+        let start = match (self.last, self.from) {
+            (Some(Length(last)), _) => end.saturating_sub(last),
+            (None, Some(from)) => from.since_epoch(now),
+            (None, None) => end.saturating_sub(RANGE_DEFAULT),
+        };
+        // Zero means something else on the wire.
+        let nanoseconds =
+            |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1);
+        let range = Range {
+            start_ns: nanoseconds(start),
+            end_ns: nanoseconds(end),
+        };
+        if range.start_ns < range.end_ns {
+            Ok(range)
+        } else {
+            Err(UsageError::EmptyRange)
+        }
+    }
+}
+
+/// Which data.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct SelectionArgs {
+    /// Labels that must match, as {service="api"}
+    #[arg(value_name = "SELECTOR")]
+    positional: Option<String>,
+    /// The same, by name
+    #[arg(long, value_name = "SELECTOR", conflicts_with = "positional")]
+    selector: Option<String>,
+    /// Signal: cpu when left out
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) signal: String,
+    /// Kind of value, as `query signals` lists them: the signal's first when left out
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    kind: String,
+    /// When
+    #[command(flatten)]
+    pub(super) time: TimeArgs,
+}
+
+impl SelectionArgs {
+    /// The selector as it was typed.
+    pub(super) fn selector(&self) -> String {
+        let typed = self.positional.as_ref().or(self.selector.as_ref());
+        typed.cloned().unwrap_or_default()
+    }
+
+    /// The selection for the wire.
+    pub(super) fn message(&self) -> Result<v1::Selection, UsageError> {
+        let range = self.time.range()?;
+        Ok(v1::Selection {
+            signal: self.signal.clone(),
+            kind: self.kind.clone(),
+            selector: self.selector(),
+            start_ns: range.start_ns,
+            end_ns: range.end_ns,
+        })
+    }
+}
+
+/// In which form, and where to.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct OutputArgs {
+    /// Form of the answer; by the extension of the file when left out
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<Form>,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub(super) json: bool,
+    /// File to write; - is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+/// `query flamegraph`.
+#[derive(Args, Debug)]
+pub(super) struct FlamegraphArgs {
+    #[command(flatten)]
+    pub(super) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    /// Most nodes of the tree, as text or JSON
+    #[arg(long, value_name = "COUNT", default_value_t = 200)]
+    pub(super) nodes: u32,
+}
+
+/// What the rows of a table stand for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum RowsOf {
+    /// Functions
+    Function,
+    /// Source files
+    File,
+    /// Object files
+    Module,
+    /// Values of --label
+    Label,
+}
+
+/// `query top`.
+#[derive(Args, Debug)]
+pub(super) struct TopArgs {
+    #[command(flatten)]
+    pub(super) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    /// What the rows stand for
+    #[arg(long, value_name = "WHAT", default_value = "function")]
+    pub(super) by: RowsOf,
+    /// The label whose values are the rows
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_if_eq("by", "label"),
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) label: String,
+    /// Most rows
+    #[arg(long, value_name = "COUNT", default_value_t = 30)]
+    pub(super) limit: u32,
+}
+
+/// `query diff`.
+#[derive(Args, Debug)]
+pub(super) struct DiffArgs {
+    #[command(flatten)]
+    pub(super) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    /// Compare with this selector; the same one when left out
+    #[arg(long, value_name = "SELECTOR")]
+    pub(super) against: Option<String>,
+    /// Compare with so long ago; without it and --against, with the span of time just before
+    #[arg(long, value_name = "TIME")]
+    pub(super) offset: Option<Length>,
+    /// Scale the earlier selection to the total of the later one
+    #[arg(long)]
+    pub(super) normalize: bool,
+    /// Most functions in the table
+    #[arg(long, value_name = "COUNT", default_value_t = 30)]
+    pub(super) limit: usize,
+}
+
+/// `query series`.
+#[derive(Args, Debug)]
+pub(super) struct SeriesArgs {
+    #[command(flatten)]
+    pub(super) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    /// Labels to have a line for each combination of
+    #[arg(long, value_name = "LABEL", value_delimiter = ',')]
+    pub(super) group_by: Vec<String>,
+    /// Length of a step; chosen when left out
+    #[arg(long, value_name = "TIME")]
+    pub(super) step: Option<Length>,
+}
+
+/// `query labels`.
+#[derive(Args, Debug)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    pub(super) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+/// `query label-values`.
+#[derive(Args, Debug)]
+pub(super) struct LabelValuesArgs {
+    /// Name of the label
+    #[arg(value_name = "LABEL")]
+    pub(super) name: String,
+    #[command(flatten)]
+    pub(super) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    /// Most values
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
+    pub(super) limit: u32,
+}
+
+/// `query signals` and `query hosts`.
+#[derive(Args, Debug)]
+pub(super) struct RangeArgs {
+    #[command(flatten)]
+    pub(super) time: TimeArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+/// `query function`.
+#[derive(Args, Debug)]
+pub(super) struct FunctionArgs {
+    /// Exact name of the function
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+    #[command(flatten)]
+    pub(super) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    /// Most callers, callees, services and lines
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    pub(super) limit: u32,
+}
+
+/// `query watch`.
+#[derive(Args, Debug)]
+pub(super) struct WatchArgs {
+    /// Labels that must match, as {service="api"}
+    #[arg(value_name = "SELECTOR", default_value = "", hide_default_value = true)]
+    pub(super) selector: String,
+    /// Signal: cpu when left out
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) signal: String,
+    /// End after so many windows
+    #[arg(long, value_name = "COUNT")]
+    pub(super) count: Option<u64>,
+    /// Most functions of each window
+    #[arg(long, value_name = "COUNT", default_value_t = 5)]
+    pub(super) limit: usize,
+    /// Print one line of JSON a window
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `query burst`.
+#[derive(Args, Debug)]
+pub(super) struct BurstArgs {
+    /// Host whose daemon is asked
+    #[arg(value_name = "HOST")]
+    pub(super) host: String,
+    /// Samples a second and CPU
+    #[arg(long, value_name = "HZ")]
+    pub(super) rate: u32,
+    /// How long
+    #[arg(long = "for", value_name = "TIME", default_value = "10s")]
+    pub(super) duration: Length,
+    /// Signal: cpu when left out
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) signal: String,
+    /// Only this process; may be given more than once
+    #[arg(long = "pid", value_name = "PID")]
+    pub(super) pids: Vec<u32>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Length, Moment, TimeArgs};
+
+    #[test]
+    fn a_span_of_time_ends_now_and_begins_an_hour_before() {
+        let seconds = |time: TimeArgs| {
+            let range = time.range_at(Duration::from_secs(10_000)).unwrap();
+            (range.start_ns / 1_000_000_000, range.end_ns / 1_000_000_000)
+        };
+        assert_eq!((6_400, 10_000), seconds(TimeArgs::default()));
+        let last = TimeArgs {
+            last: Some(Length(Duration::from_secs(60))),
+            ..TimeArgs::default()
+        };
+        assert_eq!((9_940, 10_000), seconds(last));
+        let fixed = TimeArgs {
+            from: Some(Moment::Ago(Duration::from_secs(100))),
+            to: Some(Moment::At(Duration::from_secs(9_950))),
+            last: None,
+        };
+        assert_eq!((9_900, 9_950), seconds(fixed.clone()));
+        let empty = TimeArgs {
+            from: Some(Moment::Ago(Duration::ZERO)),
+            ..fixed
+        };
+        empty.range_at(Duration::from_secs(10_000)).unwrap_err();
+    }
+}

@@ -1,0 +1,112 @@
+//! `query function`.
+
+use super::{
+    args::{ConnectionArgs, FunctionArgs},
+    client::{Client, ask, refused},
+    format::{Form, Forms},
+    json,
+    text::{Side, Table, quality_line, value_type},
+};
+use crate::{
+    model::ValueType,
+    render::{clean, quantity, share},
+    wire::v1::generated::{
+        FunctionRequest, FunctionResponse,
+        function_response::{PerSignal, Share},
+    },
+};
+
+/// Asks for everything known of a function.
+pub(super) async fn run(
+    client: &mut Client,
+    to: &ConnectionArgs,
+    args: &FunctionArgs,
+) -> anyhow::Result<()> {
+    let form = args.output.form(Forms::of_text("function"))?;
+    let question = FunctionRequest {
+        function: args.name.clone(),
+        selection: Some(args.selection.message()?),
+        limit: args.limit,
+    };
+    let answer = client.function(ask(question, to)).await;
+    let answer = answer.map_err(|status| refused(&status, to))?.into_inner();
+    let bytes = if form == Form::Json {
+        json::text(&json::function(&answer))
+    } else {
+        draw(&args.name, &answer).into_bytes()
+    };
+    args.output.write(&bytes)
+}
+
+/// The answer as text, signal by signal.
+fn draw(name: &str, answer: &FunctionResponse) -> String {
+    let name = clean(name);
+    if answer.signals.is_empty() {
+        return format!("{name}: not seen in this time; names are matched exactly\n");
+    }
+    let mut text = format!("{name}\n");
+    for (title, names) in [("in", &answer.modules), ("from", &answer.files)] {
+        if !names.is_empty() {
+            let names: Vec<String> = names.iter().map(|name| clean(name)).collect();
+            for part in ["  ", title, " ", &names.join(", "), "\n"] {
+                text.push_str(part);
+            }
+        }
+    }
+    for signal in &answer.signals {
+        text += &draw_signal(signal);
+    }
+    text
+}
+
+/// What one signal says.
+fn draw_signal(signal: &PerSignal) -> String {
+    let value_type = value_type(signal.value_type.as_ref());
+    let part = |value: u64| {
+        format!(
+            "{} ({})",
+            quantity(value, &value_type),
+            share(value, signal.selection_total)
+        )
+    };
+    let mut text = format!(
+        "\n{} {}: self {}, total {}\n",
+        clean(&signal.signal),
+        clean(&value_type.kind),
+        part(signal.self_),
+        part(signal.total),
+    );
+    text += &shares("callers", &signal.callers, signal.total, &value_type);
+    text += &shares("callees", &signal.callees, signal.total, &value_type);
+    text += &shares("services", &signal.by_service, signal.total, &value_type);
+    let lines: Vec<Share> = (signal.lines.iter())
+        .map(|line| Share {
+            name: format!("{}:{}", line.file, line.line),
+            value: line.self_,
+        })
+        .collect();
+    text += &shares("lines", &lines, signal.self_, &value_type);
+    text + &quality_line(signal.quality.as_ref())
+}
+
+/// Names with their weights.
+fn shares(title: &str, shares: &[Share], whole: u64, value_type: &ValueType) -> String {
+    if shares.is_empty() {
+        return String::new();
+    }
+    let title = format!("  {}", title.to_uppercase());
+    let mut table = Table::new(&[("", Side::Right), ("", Side::Right), (&title, Side::Left)]);
+    for entry in shares {
+        let name = if entry.name.is_empty() {
+            "(none)".to_owned()
+        } else {
+            clean(&entry.name)
+        };
+        table.row(vec![
+            quantity(entry.value, value_type),
+            share(entry.value, whole),
+            format!("  {name}"),
+        ]);
+    }
+    table.draw()
+}

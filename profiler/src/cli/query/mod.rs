@@ -1,0 +1,26 @@
+//! `profiler query`: questions to the query service, answered as tables, JSON or files.
+//!
+//! Job: arguments to a question over gRPC to text. Read in this order: what can be asked, when,
+//! how to reach the service, then one file for each kind of answer.
+
+mod args;
+mod client;
+mod diff;
+mod error;
+mod flame_graph;
+mod format;
+mod function;
+mod json;
+mod listing;
+mod run;
+mod series;
+mod text;
+mod time;
+mod top;
+mod watch;
+
+pub use self::{
+    args::QueryArgs,
+    error::{UnreachableError, UsageError},
+    run::run,
+};

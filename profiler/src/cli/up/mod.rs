@@ -1,0 +1,151 @@
+//! `profiler up`: the daemon and the query service in one process.
+
+mod delivery;
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, thread, time::Duration};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use self::delivery::Delivery;
+use super::{
+    exit::eprint,
+    record::{UnwindName, default_cache_dir},
+    serve::{Signals, Wish},
+};
+use crate::{
+    config::ServiceConfig,
+    host::{
+        Shutdown,
+        run::{SharedLabelRules, WatchOptions, host_name, watch},
+    },
+    model::Batch,
+    service::run::{EmbeddedStore, Service, Store, open_store},
+};
+
+/// Nanoseconds of a second.
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Profile this host all the time and answer questions about it: daemon and query service in one
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  profiler up                              until Ctrl-C; what was sampled stays in /var/lib/profiler
+  profiler up --data ./data -F 19          gently, into a folder of its own
+
+Then, in another terminal:
+  profiler query flamegraph -o out.svg     the last hour as a flame graph
+  profiler query top '{comm=\"nginx\"}'      what takes the most, of one program")]
+pub struct UpArgs {
+    /// Address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7317")]
+    listen: SocketAddr,
+    /// Folder of the store
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/profiler")]
+    data: PathBuf,
+    /// Samples a second, on each CPU
+    #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    frequency: u32,
+    /// Seconds of a window
+    #[arg(long, value_name = "SECS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
+    window: u32,
+    /// How to follow user stacks
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    unwind: UnwindName,
+}
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// The store, the address or the kernel cannot be used.
+pub fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start threads")?;
+    let config = ServiceConfig {
+        listen: args.listen,
+        data: args.data.clone(),
+        ..ServiceConfig::default()
+    };
+    let store = open_store(&config)?;
+    runtime.block_on(serve_and_watch(args, &config, Arc::clone(&store)))?;
+    // Closing writes what is in memory.
+    drop(runtime);
+    drop(store);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Both halves, until a signal or the end of one of them.
+async fn serve_and_watch(
+    args: &UpArgs,
+    config: &ServiceConfig,
+    store: Arc<EmbeddedStore>,
+) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    let service = Service::start_embedded(config, &store).await?;
+    let host = host_name();
+    let delivery = Delivery::new(store as Arc<dyn Store>, service.live(), &host);
+    let shutdown = Shutdown::default();
+    let (sampling, mut ended) = start_sampling(args, delivery, &shutdown);
+    greet(&service, config, &host);
+    loop {
+        tokio::select! {
+            wish = signals.next() => if wish == Wish::Stop { break },
+            _ = &mut ended => break,
+        }
+    }
+    eprint("profiler: stopping");
+    shutdown.request();
+    let sampled = tokio::task::spawn_blocking(move || sampling.join())
+        .await
+        .context("wait for the last window")?;
+    service.stop().await;
+    match sampled {
+        Ok(result) => result,
+        Err(_panic) => bail!("sampling ended by a fault of its own"),
+    }
+}
+
+/// The sampling thread, and what tells that it ended.
+type Sampling = (
+    thread::JoinHandle<anyhow::Result<()>>,
+    tokio::sync::oneshot::Receiver<()>,
+);
+
+/// Samples on a thread of its own.
+fn start_sampling(args: &UpArgs, mut delivery: Delivery, shutdown: &Shutdown) -> Sampling {
+    let options = WatchOptions {
+        host: host_name(),
+        unwinding: args.unwind.into(),
+        rate_hz: args.frequency,
+        window: Duration::from_secs(args.window.into()),
+        cache_dir: Some(default_cache_dir()),
+        inlines: true,
+    };
+    let period_ns = SECOND_NS / u64::from(args.frequency);
+    let shutdown = shutdown.clone();
+    let (send, ended) = tokio::sync::oneshot::channel();
+    let sampling = thread::spawn(move || {
+        let labels = SharedLabelRules::default();
+        let result = watch(&options, &labels, &shutdown, &mut |window| {
+            delivery.deliver(Batch::from_profile(&window.profile, period_ns));
+        });
+        drop(send);
+        result
+    });
+    (sampling, ended)
+}
+
+/// Says where to look.
+fn greet(service: &Service, config: &ServiceConfig, host: &str) {
+    let address = service.address();
+    eprint(&format!(
+        "profiler: listening on http://{address}, data in {}\n\
+         profiling {host} until Ctrl-C; ask in another terminal:\n  \
+         profiler query flamegraph -o flamegraph.svg\n  \
+         profiler query top\n  \
+         profiler query hosts",
+        config.data.display()
+    ));
+}

@@ -1,0 +1,229 @@
+//! Configuration of the daemon.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+
+/// Configuration of the daemon.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DaemonConfig {
+    /// Where the query service is: `http://HOST:PORT` or `https://HOST:PORT`.
+    pub server: String,
+    /// Name of this host; the kernel's when empty.
+    pub host: String,
+    /// File whose first line is the token that the service wants. It is read again on SIGHUP.
+    pub token_file: Option<PathBuf>,
+    /// Certificates, for `https`.
+    pub tls: ServerTlsConfig,
+    /// Seconds of a window.
+    pub window_seconds: u64,
+    /// Samples a second and CPU.
+    pub rate_hz: u32,
+    /// Whether to look for inlined functions and lines.
+    pub inlines: bool,
+    /// Folder that keeps compiled unwind tables.
+    pub cache_dir: PathBuf,
+    /// Batches that wait for the service.
+    pub spool: SpoolConfig,
+    /// Labels of everything on this host.
+    pub labels: BTreeMap<String, String>,
+    /// Changes of labels, applied in order, with the meaning they have in Prometheus.
+    pub relabel: Vec<RelabelConfig>,
+    /// Address of `/metrics` and `/healthz`; none without.
+    pub listen_metrics: Option<SocketAddr>,
+}
+
+/// How the service is known, and how the daemon makes itself known, in PEM files. They are read
+/// again whenever the daemon connects.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerTlsConfig {
+    /// Authorities that the service's certificate may lead to.
+    pub ca: Option<PathBuf>,
+    /// The daemon's own certificate.
+    pub cert: Option<PathBuf>,
+    /// Its private key.
+    pub key: Option<PathBuf>,
+    /// Name in the service's certificate, when it is not that of the URL.
+    pub domain: Option<String>,
+}
+
+/// Batches that wait for the service.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpoolConfig {
+    /// Their folder.
+    pub dir: PathBuf,
+    /// Most mebibytes; the oldest batches go first.
+    pub size_mib: u64,
+}
+
+/// One change of labels.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RelabelConfig {
+    /// Labels whose values are joined.
+    pub source_labels: Vec<String>,
+    /// What is put between them.
+    pub separator: String,
+    /// What the whole joined value must match.
+    pub regex: String,
+    /// Where the result goes.
+    pub target_label: String,
+    /// What the result is.
+    pub replacement: String,
+    /// What is done.
+    pub action: String,
+    /// What `hashmod` divides by.
+    pub modulus: u64,
+}
+
+impl Default for DaemonConfig {
+    fn default() -> Self {
+        Self {
+            server: String::new(),
+            host: String::new(),
+            token_file: None,
+            tls: ServerTlsConfig::default(),
+            window_seconds: 10,
+            rate_hz: 99,
+            inlines: true,
+            cache_dir: PathBuf::from("/var/cache/profiler/unwind"),
+            spool: SpoolConfig::default(),
+            labels: BTreeMap::new(),
+            relabel: Vec::new(),
+            listen_metrics: None,
+        }
+    }
+}
+
+impl Default for SpoolConfig {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("/var/lib/profiler/spool"),
+            // Hours of a busy host: docs/design/0005-spool.md.
+            size_mib: 256,
+        }
+    }
+}
+
+impl Default for RelabelConfig {
+    fn default() -> Self {
+        Self {
+            source_labels: Vec::new(),
+            separator: ";".to_owned(),
+            regex: "(.*)".to_owned(),
+            target_label: String::new(),
+            replacement: "$1".to_owned(),
+            action: "replace".to_owned(),
+            modulus: 0,
+        }
+    }
+}
+
+impl DaemonConfig {
+    /// Checks what the types do not say.
+    ///
+    /// # Errors
+    /// The key that cannot be used, and why.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let tls = &self.tls;
+        let is_url = ["http://", "https://"]
+            .iter()
+            .any(|scheme| self.server.starts_with(scheme));
+        let is_https = self.server.starts_with("https://");
+        let checks = [
+            (
+                is_url,
+                "server",
+                "must be http://HOST:PORT or https://HOST:PORT",
+            ),
+            (
+                !is_https || tls.ca.is_some(),
+                "tls.ca",
+                "must name the authorities of the service's certificate, for https",
+            ),
+            (
+                tls.cert.is_some() == tls.key.is_some(),
+                "tls.cert",
+                "must be set together with tls.key",
+            ),
+            (
+                (1..=60).contains(&self.window_seconds),
+                "window_seconds",
+                "must be 1 to 60",
+            ),
+            (
+                (1..=10_000).contains(&self.rate_hz),
+                "rate_hz",
+                "must be 1 to 10000",
+            ),
+            (
+                (1..=1_048_576).contains(&self.spool.size_mib),
+                "spool.size_mib",
+                "must be 1 to 1048576",
+            ),
+        ];
+        match checks.into_iter().find(|(is_right, _, _)| !is_right) {
+            Some((_, key, why)) => Err(ConfigError::Value { key, why }),
+            None => Ok(()),
+        }
+    }
+
+    /// Length of a window.
+    pub fn window(&self) -> Duration {
+        Duration::from_secs(self.window_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::{super::load, ConfigError, DaemonConfig};
+
+    /// Loads a text as a file.
+    fn parse(text: &str) -> Result<DaemonConfig, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("daemon.toml");
+        std::fs::write(&path, text).unwrap();
+        load(&path)
+    }
+
+    #[test]
+    fn every_section_can_be_set() {
+        let config = parse(
+            "server = \"https://a:1\"\nhost = \"h\"\ntoken_file = \"t\"\nwindow_seconds = 5\n\
+             rate_hz = 49\nlisten_metrics = \"127.0.0.1:7318\"\n[tls]\nca = \"c\"\n\
+             [spool]\ndir = \"/s\"\nsize_mib = 3\n[labels]\nzone = \"z\"\n\
+             [[relabel]]\nsource_labels = [\"unit\"]\ntarget_label = \"service\"\n",
+        )
+        .unwrap();
+        config.validate().unwrap();
+        assert_eq!("z", config.labels["zone"]);
+        assert_eq!("replace", config.relabel[0].action);
+        assert_eq!(3, config.spool.size_mib);
+    }
+
+    #[test]
+    fn a_key_that_is_not_known_is_named() {
+        for (text, key) in [("sever = 1", "sever"), ("[spool]\nsize = 1", "size")] {
+            let source = parse(text).unwrap_err();
+            let source = source.source().unwrap().to_string();
+            assert!(source.contains(key), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_is_named() {
+        let refused = |text: &str| parse(text).unwrap().validate().unwrap_err().to_string();
+        assert!(refused("").starts_with("server: "));
+        assert!(refused("server = \"https://a\"").starts_with("tls.ca: "));
+        assert!(refused("server = \"http://a\"\nrate_hz = 0").starts_with("rate_hz: "));
+        assert!(refused("server = \"http://a\"\nwindow_seconds = 61").starts_with("window_"));
+        assert!(refused("server = \"http://a\"\n[tls]\ncert = \"c\"").starts_with("tls.cert: "));
+    }
+}

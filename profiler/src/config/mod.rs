@@ -1,0 +1,19 @@
+//! Configuration: files to plain structs, every value checked.
+//!
+//! Job: read what an operator wrote. In: TOML files. Out: one struct for each program, defaults
+//! filled in. **Invariant:** a key that is not known is an error that names it.
+
+mod daemon;
+mod error;
+mod load;
+mod service;
+
+pub use self::{
+    daemon::{DaemonConfig, RelabelConfig, ServerTlsConfig, SpoolConfig},
+    error::ConfigError,
+    load::load,
+    service::{
+        AccessConfig, LimitsConfig, RetentionConfig, RoleName, ServiceConfig, TlsConfig,
+        TokenConfig, days,
+    },
+};

@@ -1,0 +1,204 @@
+//! The per-host agent: samples, labels, names and ships until someone asks to stop.
+//!
+//! Part of the composition root.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use anyhow::Context as _;
+
+use super::{
+    aggregate::period,
+    continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
+    labels::{LabelRules, Rule, RuleText},
+    metrics::{DaemonState, serve_metrics},
+    probe::Unwinding,
+    sampling::host_name,
+    ship::{ShipState, Shipper, Target},
+    shutdown::Shutdown,
+    systemd,
+};
+use crate::{
+    clock,
+    config::{DaemonConfig, RelabelConfig},
+    model::Batch,
+};
+
+/// Longest time that what waits is shipped for when the daemon ends.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// Time between two looks at the wish to reload.
+const RELOAD_TICK: Duration = Duration::from_millis(200);
+
+/// Reads the configuration again; called on SIGHUP.
+pub type ReadConfig = dyn Fn() -> anyhow::Result<DaemonConfig> + Send + Sync;
+
+/// What a daemon listens to.
+pub struct Signals {
+    /// Set to end it.
+    pub shutdown: Shutdown,
+    /// Requested to have it read its configuration again.
+    pub reload: Reload,
+}
+
+/// The wish to read the configuration again.
+#[derive(Clone, Debug, Default)]
+pub struct Reload(Arc<std::sync::atomic::AtomicBool>);
+
+impl Reload {
+    /// Asks for it.
+    pub fn request(&self) {
+        self.0.store(true, std::sync::atomic::Ordering::Release);
+    }
+
+    /// Takes the wish.
+    fn take(&self) -> bool {
+        self.0.swap(false, std::sync::atomic::Ordering::AcqRel)
+    }
+}
+
+/// Runs until someone asks to stop, then ships what it holds; what cannot be shipped in time stays
+/// in the spool. Returns what was shipped.
+///
+/// # Errors
+/// A configuration that cannot be used, or what kept the probe from being loaded or the spool from
+/// being opened. A service that is away is no error.
+pub fn run(
+    config: &DaemonConfig,
+    read_config: &ReadConfig,
+    signals: &Signals,
+) -> anyhow::Result<ShipState> {
+    config.validate()?;
+    let labels = SharedLabelRules::default();
+    labels.replace(label_rules(config)?);
+    let shipper = Shipper::start(
+        &config.spool.dir,
+        config.spool.size_mib << 20,
+        host_of(config),
+        target(config),
+    )
+    .context("open the spool")?;
+    let state = DaemonState::default();
+    let ended = Shutdown::default();
+    let watched = thread::scope(|scope| {
+        if let Some(address) = config.listen_metrics {
+            let listening = serve_metrics(address, &state, &shipper, &ended);
+            let server = listening.with_context(|| format!("listen on {address} for metrics"))?;
+            scope.spawn(server);
+        }
+        scope.spawn(|| follow_reloads(read_config, &labels, &shipper, signals, &ended));
+        scope.spawn(|| systemd::notify_until(&ended, &state, config.window()));
+        let watched = sample(config, &labels, &shipper, &state, &signals.shutdown);
+        systemd::notify("STOPPING=1");
+        ended.request();
+        watched
+    });
+    let shipped = shipper.stop(STOP_PATIENCE);
+    watched?;
+    Ok(shipped)
+}
+
+/// Samples and ships every window.
+fn sample(
+    config: &DaemonConfig,
+    labels: &SharedLabelRules,
+    shipper: &Shipper,
+    state: &DaemonState,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    let options = WatchOptions {
+        host: host_of(config),
+        unwinding: Unwinding::Auto,
+        rate_hz: config.rate_hz,
+        window: config.window(),
+        cache_dir: Some(config.cache_dir.clone()),
+        inlines: config.inlines,
+    };
+    let deliver = &mut |window: WatchedWindow| {
+        let profile = &window.profile;
+        let batch = Batch::from_profile(profile, period(profile.quality.rate_asked_hz));
+        shipper.push(batch);
+        state.window_done(&window, clock::monotonic());
+    };
+    watch(&options, labels, shutdown, deliver)
+}
+
+/// Reads the configuration again whenever someone asks. What cannot be used leaves everything as it
+/// is. Rate, window and spool are those of the start.
+fn follow_reloads(
+    read_config: &ReadConfig,
+    labels: &SharedLabelRules,
+    shipper: &Shipper,
+    signals: &Signals,
+    ended: &Shutdown,
+) {
+    while !ended.is_requested() {
+        clock::sleep(RELOAD_TICK);
+        if !signals.reload.take() {
+            continue;
+        }
+        systemd::notify("RELOADING=1");
+        match reload(read_config, labels, shipper) {
+            Ok(()) => tracing::info!("configuration read again"),
+            Err(error) => tracing::warn!("configuration stays as it was: {error:#}"),
+        }
+        systemd::notify("READY=1");
+    }
+}
+
+/// Takes what can change while sampling goes on: labels, rules, service, token, certificates.
+fn reload(
+    read_config: &ReadConfig,
+    labels: &SharedLabelRules,
+    shipper: &Shipper,
+) -> anyhow::Result<()> {
+    let config = read_config()?;
+    config.validate()?;
+    let rules = label_rules(&config)?;
+    shipper.retarget(target(&config));
+    labels.replace(rules);
+    Ok(())
+}
+
+/// The configured name of this host, or the kernel's.
+fn host_of(config: &DaemonConfig) -> String {
+    if config.host.is_empty() {
+        host_name()
+    } else {
+        config.host.clone()
+    }
+}
+
+/// Where to ship to.
+fn target(config: &DaemonConfig) -> Target {
+    Target {
+        server: config.server.clone(),
+        token_file: config.token_file.clone(),
+        tls: config.tls.clone(),
+    }
+}
+
+/// Labels and rules of the configuration, checked.
+fn label_rules(config: &DaemonConfig) -> anyhow::Result<LabelRules> {
+    let rule = |(index, rule): (usize, &RelabelConfig)| {
+        let rule = Rule::new(rule_text(rule));
+        rule.with_context(|| format!("relabel: rule {}", index + 1))
+    };
+    Ok(LabelRules {
+        fixed: config.labels.clone(),
+        rules: (config.relabel.iter().enumerate())
+            .map(rule)
+            .collect::<anyhow::Result<_>>()?,
+    })
+}
+
+/// A rule as the labels take it.
+fn rule_text(rule: &RelabelConfig) -> RuleText {
+    RuleText {
+        source_labels: rule.source_labels.clone(),
+        separator: rule.separator.clone(),
+        regex: rule.regex.clone(),
+        target_label: rule.target_label.clone(),
+        replacement: rule.replacement.clone(),
+        action: rule.action.clone(),
+        modulus: rule.modulus,
+    }
+}

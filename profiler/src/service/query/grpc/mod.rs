@@ -1,0 +1,10 @@
+//! The query service over gRPC: thin, every answer comes from the plain functions.
+
+mod answer;
+mod ask;
+mod gate;
+mod service;
+mod status;
+mod watch;
+
+pub use self::service::{Answers, server};

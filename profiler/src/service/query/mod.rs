@@ -1,0 +1,47 @@
+//! Questions and answers.
+//!
+//! Job: answer what people and programs ask of what was stored. In: questions as values, or over
+//! gRPC. Out: trees, tables, trends, files. **Invariant:** every answer is bounded, says how good
+//! its data is, and its totals are those of the data, whatever was cut off.
+//!
+//! Read in this order: a [`Question`] becomes a selection, the [`Reader`] reads it from the store,
+//! and each question is one plain function over it.
+
+mod cache;
+mod error;
+mod export;
+mod flame_graph;
+mod function;
+mod grpc;
+mod labels;
+pub mod limits;
+mod names;
+mod place;
+mod quality;
+mod question;
+mod reader;
+mod selector;
+mod series;
+mod top;
+mod tree;
+
+pub use self::{
+    cache::CacheStats,
+    error::QueryError,
+    export::{export, profile},
+    flame_graph::{Diff, FlameGraph, diff, flame_graph},
+    function::{FunctionFacts, LineShare, Share, SignalOfFunction, function},
+    grpc::{Answers, server},
+    labels::{SignalTypes, Values, names, signals, values},
+    names::{NamedStack, NamedStacks},
+    place::Place,
+    question::{Question, range},
+    reader::Reader,
+    selector::{Found, SelectorError, SelectorProblem, parse_selector},
+    series::{Trend, trend},
+    top::{By, Row, Top, top},
+    tree::{Level, Node, Tree},
+};
+
+#[cfg(test)]
+mod tests;

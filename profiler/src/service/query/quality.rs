@@ -1,0 +1,161 @@
+//! How good the data of a selection is.
+
+use super::{
+    QueryError,
+    names::NamedStacks,
+    question::{is_samples, types_of},
+    reader::Reader,
+};
+use crate::{
+    model::{Labels, Matcher, Quality, Selection, Truncation, label},
+    service::store::{HostFacts, LabelFilter, MergedStacks, QueryLimits},
+};
+
+/// How good the data of a selection is.
+///
+/// Samples and cut stacks are counted in the stacks themselves, frames in their definitions. What
+/// stacks do not tell (idle, lost, rates) is that of the hosts concerned as a whole; so is why stacks
+/// were cut, where the selection is all that its hosts delivered.
+///
+/// # Errors
+/// As [`Reader::merged`]: a selection of another value than samples reads its samples too.
+pub(super) fn of_selection(
+    reader: &Reader,
+    selection: &Selection,
+    merged: &MergedStacks,
+    named: &NamedStacks,
+    limits: &QueryLimits,
+) -> Result<Quality, QueryError> {
+    let hosts = of_hosts(reader, selection)?;
+    if is_samples(&selection.profile_type) {
+        return Ok(of_stacks(hosts, merged, named));
+    }
+    let signal = &selection.profile_type.signal;
+    let types = types_of(reader.store(), selection.range, signal);
+    let Some(samples) = types.into_iter().find(is_samples) else {
+        return Ok(with_frames(hosts, named));
+    };
+    let counted = Selection {
+        profile_type: samples,
+        ..selection.clone()
+    };
+    let merged = reader.merged(&counted, limits)?;
+    Ok(of_stacks(hosts, &merged, &reader.named(&merged)))
+}
+
+/// Quality of the hosts concerned, added up; rates are means, weighted by windows.
+///
+/// # Errors
+/// A matcher that cannot be used.
+pub(super) fn of_hosts(reader: &Reader, selection: &Selection) -> Result<Quality, QueryError> {
+    let hosts = concerned(reader, selection)?;
+    let mut sum = Quality::default();
+    let mut windows = 0.0;
+    for facts in &hosts {
+        add_counts(&mut sum, &facts.quality);
+        let weight = to_f64(facts.windows);
+        windows += weight;
+        sum.rate_asked_hz += weight * facts.quality.rate_asked_hz;
+        sum.rate_effective_hz += weight * facts.quality.rate_effective_hz;
+        sum.duty_cycle += weight * facts.quality.duty_cycle;
+    }
+    if 0.0 < windows {
+        sum.rate_asked_hz /= windows;
+        sum.rate_effective_hz /= windows;
+        sum.duty_cycle /= windows;
+    }
+    Ok(sum)
+}
+
+/// Hosts whose data a selection reads: by the conditions on the host, and by series where there
+/// are others.
+///
+/// # Errors
+/// A matcher that cannot be used.
+pub(super) fn concerned(
+    reader: &Reader,
+    selection: &Selection,
+) -> Result<Vec<HostFacts>, QueryError> {
+    let facts = reader.hosts(selection.range, &selection.profile_type.signal);
+    let (on_host, others): (Vec<Matcher>, Vec<Matcher>) =
+        (selection.matchers.iter().cloned()).partition(|matcher| matcher.name == label::HOST);
+    let filter = LabelFilter::new(&on_host)?;
+    let mut hosts: Vec<HostFacts> = (facts.iter())
+        .filter(|facts| filter.accepts(&host_labels(&facts.host)))
+        .cloned()
+        .collect();
+    if !others.is_empty() {
+        let series = reader.store().series(selection)?;
+        let named: std::collections::HashSet<&str> = (series.iter())
+            .filter_map(|series| series.labels.get(label::HOST))
+            .map(String::as_str)
+            .collect();
+        hosts.retain(|facts| named.contains(facts.host.as_str()));
+    }
+    Ok(hosts)
+}
+
+/// A host as labels.
+fn host_labels(host: &str) -> Labels {
+    Labels::from([(label::HOST.to_owned(), host.to_owned())])
+}
+
+/// Adds what is counted.
+fn add_counts(sum: &mut Quality, other: &Quality) {
+    let add = |sum: &mut u64, count: u64| *sum = sum.saturating_add(count);
+    add(&mut sum.samples, other.samples);
+    add(&mut sum.idle, other.idle);
+    add(&mut sum.complete, other.complete);
+    add(&mut sum.fallback, other.fallback);
+    add(&mut sum.frames, other.frames);
+    add(&mut sum.frames_unnamed, other.frames_unnamed);
+    add(&mut sum.windows_lost, other.windows_lost);
+    for (cause, count) in &other.lost {
+        add(sum.lost.entry(*cause).or_default(), *count);
+    }
+    for (reason, count) in &other.truncated {
+        add(sum.truncated.entry(*reason).or_default(), *count);
+    }
+}
+
+/// Replaces what the stacks tell better.
+pub(super) fn of_stacks(hosts: Quality, merged: &MergedStacks, named: &NamedStacks) -> Quality {
+    let mut samples: u64 = 0;
+    let mut cut: u64 = 0;
+    for ((_id, value), stack) in merged.stacks.iter().zip(&named.stacks) {
+        samples = samples.saturating_add(*value);
+        if stack.is_cut {
+            cut = cut.saturating_add(*value);
+        }
+    }
+    let is_all_of_them = hosts.samples == samples && hosts.truncated_total() == cut;
+    let mut quality = with_frames(hosts, named);
+    quality.samples = samples;
+    quality.complete = samples.saturating_sub(cut);
+    if !is_all_of_them {
+        // A mark in a stack does not say why, and which samples fell back is not kept by stack.
+        quality.truncated.clear();
+        quality.fallback = 0;
+        if 0 < cut {
+            quality.truncated.insert(Truncation::Other, cut);
+        }
+    }
+    quality
+}
+
+/// Replaces the counts of frames.
+fn with_frames(mut quality: Quality, named: &NamedStacks) -> Quality {
+    let frames = named.frame_counts();
+    quality.frames = frames.all;
+    quality.frames_unnamed = frames.unnamed;
+    quality
+}
+
+/// Nearest floating-point number.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a weight of a mean; 53 bits are plenty"
+)]
+fn to_f64(count: u64) -> f64 {
+    count as f64
+}

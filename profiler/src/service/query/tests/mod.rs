@@ -1,0 +1,5 @@
+//! Questions to a small store whose answers are known.
+
+mod answers;
+mod data;
+mod service;

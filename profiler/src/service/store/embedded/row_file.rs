@@ -1,0 +1,347 @@
+//! Files of samples and totals: Parquet with the columns that every engine of the store has.
+//!
+//! `ts`, `ptype`, `service`, `series_id`, `stack_id` (not in totals), `value`, `period`.
+
+use std::{fs::File, path::Path, sync::Arc};
+
+use arrow_array::{
+    Array as _, ArrayRef, RecordBatch, TimestampNanosecondArray, UInt64Array,
+    builder::StringDictionaryBuilder, types::Int32Type,
+};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
+use parquet::{
+    arrow::{
+        ArrowWriter, ProjectionMask,
+        arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder},
+    },
+    basic::{Compression, ZstdLevel},
+    errors::ParquetError,
+    file::{
+        metadata::{KeyValue, RowGroupMetaData},
+        properties::{EnabledStatistics, WriterProperties},
+    },
+    schema::types::ColumnPath,
+};
+
+use super::{
+    files::{file_error, write_error},
+    part::{Kind, Part},
+    rows::Row,
+    series_index::Selected,
+};
+use crate::service::store::{StoreError, column::Column, limits};
+
+/// Writes rows in the order they are given.
+pub(super) struct RowWriter<'a> {
+    /// Parquet's writer.
+    writer: ArrowWriter<&'a mut File>,
+    /// For errors.
+    path: &'a Path,
+    /// Samples or totals.
+    kind: Kind,
+    /// What the rows count.
+    column: &'a Column,
+    /// Rows of the next batch.
+    rows: Vec<Row>,
+    /// Services of the next batch.
+    services: Vec<Arc<str>>,
+    /// What was written so far.
+    summary: RowSummary,
+}
+
+/// What is known of rows once they are written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowSummary {
+    /// How many.
+    pub(super) rows: u64,
+    /// First moment.
+    pub(super) ts_min: u64,
+    /// Last moment.
+    pub(super) ts_max: u64,
+}
+
+impl Default for RowSummary {
+    fn default() -> Self {
+        Self {
+            rows: 0,
+            ts_min: u64::MAX,
+            ts_max: 0,
+        }
+    }
+}
+
+impl RowSummary {
+    /// Notes one more row.
+    pub(super) fn note(&mut self, ts: u64) {
+        self.rows += 1;
+        self.ts_min = self.ts_min.min(ts);
+        self.ts_max = self.ts_max.max(ts);
+    }
+}
+
+impl<'a> RowWriter<'a> {
+    /// A writer into a file. `level` 0 is compressed fast, others well.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn new(
+        (file, path): (&'a mut File, &'a Path),
+        kind: Kind,
+        level: u8,
+        column: &'a Column,
+    ) -> Result<Self, StoreError> {
+        let writer = properties(level)
+            .and_then(|properties| ArrowWriter::try_new(file, schema(kind), Some(properties)));
+        Ok(Self {
+            writer: writer.map_err(|error| write_error(path, &error))?,
+            path,
+            kind,
+            column,
+            rows: Vec::new(),
+            services: Vec::new(),
+            summary: RowSummary::default(),
+        })
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn push(&mut self, service: &Arc<str>, row: Row) -> Result<(), StoreError> {
+        self.summary.note(row.ts);
+        self.rows.push(row);
+        self.services.push(Arc::clone(service));
+        if self.rows.len() < limits::BATCH_ROWS {
+            return Ok(());
+        }
+        self.write()
+    }
+
+    /// Writes the rows that wait.
+    fn write(&mut self) -> Result<(), StoreError> {
+        let path = self.path;
+        let batch = self.batch().map_err(|error| write_error(path, &error))?;
+        self.rows.clear();
+        self.services.clear();
+        (self.writer.write(&batch)).map_err(|error| write_error(path, &error))
+    }
+
+    /// The rows that wait as columns.
+    fn batch(&self) -> Result<RecordBatch, ArrowError> {
+        let words = |of: fn(&Row) -> u64| -> ArrayRef {
+            Arc::new(self.rows.iter().map(of).collect::<UInt64Array>())
+        };
+        let ts = self.rows.iter().map(|row| row.ts.cast_signed());
+        let ts: TimestampNanosecondArray = ts.map(Some).collect();
+        let ptype = self.column.profile_type.to_string();
+        let mut columns = vec![
+            Arc::new(ts) as ArrayRef,
+            texts(self.rows.iter().map(|_row| ptype.as_str())),
+            texts(self.services.iter().map(|service| &**service)),
+            words(|row| row.series),
+        ];
+        if self.kind == Kind::Samples {
+            columns.push(words(|row| row.stack));
+        }
+        columns.push(words(|row| row.value));
+        let period = UInt64Array::from(vec![self.column.period_ns; self.rows.len()]);
+        columns.push(Arc::new(period));
+        RecordBatch::try_new(schema(self.kind), columns)
+    }
+
+    /// Writes the rest and the foot.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn finish(mut self) -> Result<RowSummary, StoreError> {
+        self.write()?;
+        let path = self.path;
+        self.writer
+            .close()
+            .map_err(|error| write_error(path, &error))?;
+        Ok(self.summary)
+    }
+}
+
+/// Texts as a column with a dictionary.
+pub(super) fn texts<Text: AsRef<str>>(texts: impl Iterator<Item = Text>) -> ArrayRef {
+    let mut builder = StringDictionaryBuilder::<Int32Type>::new();
+    texts.for_each(|text| builder.append_value(text));
+    Arc::new(builder.finish())
+}
+
+/// The type of a column with a dictionary.
+pub(super) fn text_type() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+/// The type of a moment.
+pub(super) fn ts_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Nanosecond, None)
+}
+
+/// The columns of a file.
+fn schema(kind: Kind) -> SchemaRef {
+    let mut fields = vec![
+        Field::new("ts", ts_type(), false),
+        Field::new("ptype", text_type(), false),
+        Field::new("service", text_type(), false),
+        Field::new("series_id", DataType::UInt64, false),
+    ];
+    if kind == Kind::Samples {
+        fields.push(Field::new("stack_id", DataType::UInt64, false));
+    }
+    fields.push(Field::new("value", DataType::UInt64, false));
+    fields.push(Field::new("period", DataType::UInt64, false));
+    Arc::new(Schema::new(fields))
+}
+
+/// How files are written.
+pub(super) fn properties(level: u8) -> Result<WriterProperties, ParquetError> {
+    let zstd = ZstdLevel::try_new(if level == 0 { 1 } else { 3 })?;
+    let chunk = EnabledStatistics::Chunk;
+    Ok(WriterProperties::builder()
+        .set_compression(Compression::ZSTD(zstd))
+        .set_max_row_group_row_count(Some(limits::ROW_GROUP_ROWS))
+        .set_dictionary_page_size_limit(limits::DICTIONARY_PAGE_BYTES)
+        // Row groups are looked past, pages are not.
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_column_statistics_enabled(ColumnPath::from("ts"), chunk)
+        .set_column_statistics_enabled(ColumnPath::from("service"), chunk)
+        .set_offset_index_disabled(true)
+        .set_key_value_metadata(Some(vec![KeyValue::new(
+            "schema_version".to_owned(),
+            limits::SCHEMA_VERSION.to_string(),
+        )]))
+        .build())
+}
+
+/// A span of time in nanoseconds: from `start` until just before `end`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Clip {
+    /// First moment.
+    pub(super) start: u64,
+    /// First moment after.
+    pub(super) end: u64,
+}
+
+impl Clip {
+    /// Whether a moment is in it.
+    pub(super) fn has(&self, ts: u64) -> bool {
+        self.start <= ts && ts < self.end
+    }
+
+    /// Whether all moments from one to another, both included, are in it.
+    pub(super) fn covers(&self, first: u64, last: u64) -> bool {
+        self.start <= first && last < self.end
+    }
+
+    /// Whether a moment from one to another, both included, may be in it.
+    pub(super) fn touches(&self, first: u64, last: u64) -> bool {
+        self.start <= last && first < self.end
+    }
+}
+
+/// Row groups that may hold rows of a span of time and of some series.
+pub(super) fn row_groups(
+    metadata: &ArrowReaderMetadata,
+    clip: &Clip,
+    selected: &Selected,
+) -> Vec<usize> {
+    let groups = metadata.metadata().row_groups().iter().enumerate();
+    (groups.filter(|(_index, group)| may_hold(group, clip, selected)))
+        .map(|(index, _group)| index)
+        .collect()
+}
+
+/// Whether a row group may hold rows; a group without statistics may.
+fn may_hold(group: &RowGroupMetaData, clip: &Clip, selected: &Selected) -> bool {
+    let bounds = |name: &str| {
+        let mut columns = group.columns().iter();
+        let column = columns.find(|column| column.column_path().string() == name)?;
+        let statistics = column.statistics()?;
+        Some((statistics.min_bytes_opt()?, statistics.max_bytes_opt()?))
+    };
+    let is_in_time = bounds("ts").is_none_or(|(first, last)| {
+        let ts = |bytes: &[u8]| bytes.first_chunk().copied().map(u64::from_le_bytes);
+        (ts(first).zip(ts(last))).is_none_or(|(first, last)| clip.touches(first, last))
+    });
+    is_in_time && bounds("service").is_none_or(|(first, last)| selected.may_take(first, last))
+}
+
+/// Columns that a reader needs; others are zero in the rows it gets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Fields {
+    /// Moments.
+    pub(super) ts: bool,
+    /// Series.
+    pub(super) series: bool,
+    /// Stacks.
+    pub(super) stack: bool,
+}
+
+/// Gives every row of some row groups to `each`, group after group.
+///
+/// # Errors
+/// The file cannot be read, or is not one of ours.
+pub(super) fn read_rows(
+    part: &Part,
+    metadata: ArrowReaderMetadata,
+    groups: Vec<usize>,
+    fields: Fields,
+    each: &mut impl FnMut(Row),
+) -> Result<(), StoreError> {
+    let error = |error: &dyn std::error::Error| file_error(&part.path, error);
+    let file = File::open(&part.path).map_err(|cause| error(&cause))?;
+    let mut names = vec!["value"];
+    names.extend(fields.ts.then_some("ts"));
+    names.extend(fields.series.then_some("series_id"));
+    names.extend((fields.stack && part.facts.kind == Kind::Samples).then_some("stack_id"));
+    let mask = ProjectionMask::columns(metadata.parquet_schema(), names);
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+        .with_projection(mask)
+        .with_row_groups(groups)
+        .with_batch_size(limits::BATCH_ROWS)
+        .build()
+        .map_err(|cause| error(&cause))?;
+    for batch in reader {
+        let batch = batch.map_err(|cause| error(&cause))?;
+        let ts = moments(&batch);
+        let series = words(&batch, "series_id");
+        let stack = words(&batch, "stack_id");
+        let at = |column: Option<&[u64]>, place: usize| {
+            column
+                .and_then(|column| column.get(place))
+                .copied()
+                .unwrap_or_default()
+        };
+        for (place, value) in words(&batch, "value")
+            .unwrap_or_default()
+            .iter()
+            .enumerate()
+        {
+            let ts = ts.and_then(|ts| ts.get(place)).copied().unwrap_or_default();
+            each(Row {
+                ts: ts.cast_unsigned(),
+                series: at(series, place),
+                stack: at(stack, place),
+                value: *value,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A column of numbers, if it was read.
+pub(super) fn words<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a [u64]> {
+    let column = batch.column_by_name(name)?.as_any();
+    column
+        .downcast_ref::<UInt64Array>()
+        .map(|array| &**array.values())
+}
+
+/// The column of moments, if it was read.
+pub(super) fn moments(batch: &RecordBatch) -> Option<&[i64]> {
+    let column = batch.column_by_name("ts")?.as_any();
+    (column.downcast_ref::<TimestampNanosecondArray>()).map(|array| &**array.values())
+}

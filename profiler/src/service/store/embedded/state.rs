@@ -1,0 +1,100 @@
+//! What queries see: parts, rows in memory, definitions, series.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    dictionary::Dictionary,
+    part::Parts,
+    row_file::Clip,
+    rows::{Chunk, nanoseconds},
+    series_index::SeriesIndex,
+};
+use crate::model::{Batch, SenderId, TimeRange};
+
+/// Everything that is durable, in the form it is asked for.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Frames and stacks.
+    pub(super) dictionary: Dictionary,
+    /// Series.
+    pub(super) series: SeriesIndex,
+    /// Last number of each sender.
+    pub(super) sequences: HashMap<SenderId, u64>,
+    /// Those of them that the catalogue does not have yet.
+    pub(super) fresh_sequences: BTreeMap<SenderId, u64>,
+    /// Rows since the last flush began.
+    pub(super) active: Vec<Arc<Chunk>>,
+    /// Their memory.
+    pub(super) active_bytes: usize,
+    /// Monotonic time of the first of them.
+    pub(super) active_since: Option<Duration>,
+    /// Rows that are being flushed.
+    pub(super) frozen: Vec<Arc<Chunk>>,
+    /// Their memory.
+    pub(super) frozen_bytes: usize,
+    /// Rows on disk.
+    pub(super) parts: Parts,
+    /// Windows before this are forgotten.
+    pub(super) floor: u64,
+}
+
+/// Rows of one moment: they stay as they are while a query reads them.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    /// On disk.
+    pub(super) parts: Parts,
+    /// In memory.
+    pub(super) chunks: Vec<Arc<Chunk>>,
+    /// The span asked for, without what is forgotten.
+    pub(super) span: Clip,
+}
+
+impl State {
+    /// Takes a durable batch. Returns its rows. What came before is not taken again.
+    pub(super) fn apply(&mut self, sender: SenderId, sequence: u64, batch: Batch) -> u64 {
+        if sequence <= self.sequence(sender) {
+            return 0;
+        }
+        self.sequences.insert(sender, sequence);
+        self.fresh_sequences.insert(sender, sequence);
+        self.dictionary.define(sender, batch.definitions);
+        let chunk = Chunk::of(
+            &batch.windows,
+            sender,
+            &self.dictionary,
+            &mut self.series,
+            self.floor,
+        );
+        let rows: usize = chunk.samples.values().map(Vec::len).sum();
+        self.active_bytes += chunk.size_bytes();
+        self.active.push(Arc::new(chunk));
+        u64::try_from(rows).unwrap_or(u64::MAX)
+    }
+
+    /// The last durable number of a sender.
+    pub(super) fn sequence(&self, sender: SenderId) -> u64 {
+        self.sequences.get(&sender).copied().unwrap_or_default()
+    }
+
+    /// Moves the rows in memory to those that are being flushed.
+    pub(super) fn freeze(&mut self) {
+        self.frozen.append(&mut self.active);
+        self.frozen_bytes += std::mem::take(&mut self.active_bytes);
+        self.active_since = None;
+    }
+
+    /// The rows of this moment.
+    pub(super) fn snapshot(&self, range: TimeRange) -> Snapshot {
+        let start = nanoseconds(range.start).max(self.floor);
+        let end = nanoseconds(range.end).max(start);
+        Snapshot {
+            parts: Arc::clone(&self.parts),
+            chunks: self.frozen.iter().chain(&self.active).cloned().collect(),
+            span: Clip { start, end },
+        }
+    }
+}
