@@ -80,10 +80,11 @@ impl Windows {
         }
     }
 
-    /// Counts a sample that was lost before its signal was known.
+    /// Counts a sample that was lost before its signal was known: whichever is looked at tells it.
     pub(super) fn lose(&mut self, loss: Loss) {
-        let [first, ..] = &mut self.current;
-        first.lose(loss);
+        for window in &mut self.current {
+            window.lose(loss);
+        }
     }
 
     /// Samples of these windows so far.

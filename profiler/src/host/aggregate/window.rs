@@ -28,12 +28,15 @@ pub struct CountedStack {
 /// What tells threads apart: their numbers, name and labels.
 type ThreadKey = (Pid, Tid, String, LabelSet);
 
+/// Place of the task, place of the stack, and how the thread left the CPU.
+type CountKey = (u32, u32, Option<Wait>);
+
 /// Samples counted since the window began.
 #[derive(Debug, Default)]
 pub struct Window {
     tasks: Interner<ThreadKey>,
     stacks: Interner<Box<[Place]>>,
-    counts: HashMap<(u32, u32, Option<Wait>), Values>,
+    counts: HashMap<CountKey, Values>,
     /// What was watched.
     pub signal: Signal,
     /// Samples kept.
