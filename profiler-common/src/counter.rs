@@ -23,8 +23,20 @@ codes! {
         ForksNotCopied = 6,
         /// Children of a filtered process that found no room in the filter.
         TargetsFull = 7,
-        /// User frames walked, for the cost of a frame.
+        /// User frames of CPU samples, for the cost of a frame.
         FramesWalked = 8,
+        /// Waits off the CPU that were sent.
+        OffCpuSent = 9,
+        /// Short waits that were not drawn; those that were stand for them.
+        OffCpuThinned = 10,
+        /// Waits of tasks that the filters leave out.
+        OffCpuFiltered = 11,
+        /// Waits lost because the ring was full.
+        OffCpuRingFull = 12,
+        /// Waits lost because the scratch memory was in use.
+        OffCpuScratchBusy = 13,
+        /// Waits lost because more threads run than are remembered.
+        OffCpuThreadsFull = 14,
     }
 }
 

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod counter;
+pub mod departure;
 pub mod limits;
 pub mod mapping;
 pub mod notice;
@@ -14,7 +15,7 @@ pub mod sample;
 pub mod unwind_row;
 
 /// Version of everything in this crate. The daemon refuses a probe that was built for another.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Defines an enum whose codes both sides share, with the way from number to variant.
 #[macro_export]

@@ -43,9 +43,16 @@ pub struct ProbeConfig {
     pub frame_pointers_only: u32,
     /// Offset of `task_struct.in_execve`, in bits: it is a bitfield.
     pub task_in_execve_bits: u32,
+    /// Offset of `task_struct.__state`, or of `state` before 5.14.
+    pub task_state: u32,
+    /// Offset of `task_struct.sched_info.run_delay`.
+    pub task_run_delay: u32,
+    /// Waits off the CPU of this length or longer are all sent; shorter ones with a probability in
+    /// proportion. Nanoseconds, at most [`crate::limits::OFF_CPU_PERIOD_NS_MAX`].
+    pub off_cpu_period_ns: u64,
     /// Thread name to sample, with `FILTER_COMM`, padded with zeros.
     pub comm: [u8; COMM_SIZE_BYTES],
 }
 
-const _: () = assert!(size_of::<ProbeConfig>() == 64);
-const _: () = assert!(core::mem::offset_of!(ProbeConfig, comm) == 48);
+const _: () = assert!(size_of::<ProbeConfig>() == 80);
+const _: () = assert!(core::mem::offset_of!(ProbeConfig, comm) == 64);

@@ -45,8 +45,33 @@ codes! {
     SignalCode: u8 {
         /// CPU time.
         Cpu = 0,
+        /// Time off the CPU.
+        OffCpu = 1,
     }
 }
+
+codes! {
+    /// How a task left the CPU.
+    WaitCode: u8 {
+        /// It did not: a sample of a CPU.
+        None = 0,
+        /// It waits for something.
+        Blocked = 1,
+        /// It could have gone on: preempted, or it yielded.
+        Runnable = 2,
+        /// It waits for work, and is a kernel thread: nobody waits for it.
+        Idle = 3,
+    }
+}
+
+/// Values of a sample.
+pub const SAMPLE_VALUES: usize = 3;
+/// Place of the time off the CPU: nanoseconds, times the weight of the sample.
+pub const VALUE_DELAY_NS: usize = 0;
+/// Place of the number of waits that the sample stands for.
+pub const VALUE_EVENTS: usize = 1;
+/// Place of the part of the delay in which the task could have run, and waited for a CPU.
+pub const VALUE_RUN_QUEUE_NS: usize = 2;
 
 /// At least one frame came from the frame-pointer fallback.
 pub const FLAG_FALLBACK: u8 = 1;
@@ -77,12 +102,16 @@ pub struct SampleHeader {
     pub flags: u8,
     /// Code of a [`SignalCode`].
     pub signal: u8,
+    /// Code of a [`WaitCode`].
+    pub wait: u8,
     /// Always zero.
-    pub reserved: [u8; 5],
+    pub reserved: [u8; 4],
+    /// By `VALUE_*`; all zero in a CPU sample.
+    pub values: [u64; SAMPLE_VALUES],
     /// Name of the thread, padded with zeros.
     pub comm: [u8; COMM_SIZE_BYTES],
 }
 
-const _: () = assert!(size_of::<SampleHeader>() == 56);
+const _: () = assert!(size_of::<SampleHeader>() == 80);
 const _: () = assert!(core::mem::offset_of!(SampleHeader, verdict) == 32);
-const _: () = assert!(core::mem::offset_of!(SampleHeader, comm) == 40);
+const _: () = assert!(core::mem::offset_of!(SampleHeader, values) == 40);

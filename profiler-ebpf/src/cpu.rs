@@ -1,17 +1,9 @@
 //! CPU samples.
 
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, programs::PerfEventContext};
-use profiler_common::{
-    counter::Counter,
-    sample::{SignalCode, Verdict},
-};
+use profiler_common::{counter::Counter, sample::SignalCode};
 
-use crate::{
-    emit, filter,
-    maps::Scratch,
-    stack,
-    task::{self, UserSide},
-};
+use crate::{emit, filter, maps::Scratch, stack, task};
 
 /// Takes one sample of the task that the timer interrupted.
 #[inline(always)]
@@ -25,29 +17,13 @@ pub(crate) fn sample(ctx: &PerfEventContext, walk: impl Fn(*mut Scratch)) {
         emit::count(Counter::SamplesFiltered, 1);
         return;
     }
-    let Some(scratch) = stack::claim() else {
+    let Some(scratch) = stack::claim(stack::CLASS_PERF) else {
         emit::count(Counter::SamplesScratchBusy, 1);
         return;
     };
     let side = task::load_user_registers(ctx, scratch);
     stack::begin(scratch, pid);
-    match side {
-        UserSide::Running => walk(scratch),
-        UserSide::InKernel => {
-            walk(scratch);
-            if task::is_in_exec() {
-                stack::forget_cut_stack(scratch);
-            }
-        }
-        UserSide::KernelThread => stack::end(scratch, Verdict::KernelThread),
-        UserSide::Unknown => stack::end(scratch, Verdict::NoRegisters),
-    }
-    let kernel_frames = match side {
-        UserSide::Running => 0,
-        UserSide::InKernel | UserSide::KernelThread | UserSide::Unknown => {
-            stack::append_kernel_frames(ctx, scratch)
-        }
-    };
+    let kernel_frames = stack::take(ctx, scratch, side, walk);
     emit::sample(scratch, SignalCode::Cpu, kernel_frames);
     stack::release(scratch);
 }

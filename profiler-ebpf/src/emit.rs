@@ -51,11 +51,14 @@ pub(crate) fn sample(scratch: *mut Scratch, signal: SignalCode, kernel_frames: u
             u64::from(BPF_RB_NO_WAKEUP),
         )
     };
-    if status == 0 {
-        count(Counter::SamplesSent, 1);
-        count(Counter::FramesWalked, u64::from(user_frames));
-    } else {
-        count(Counter::SamplesRingFull, 1);
+    match (signal, status) {
+        (SignalCode::Cpu, 0) => {
+            count(Counter::SamplesSent, 1);
+            count(Counter::FramesWalked, u64::from(user_frames));
+        }
+        (SignalCode::Cpu, _) => count(Counter::SamplesRingFull, 1),
+        (SignalCode::OffCpu, 0) => count(Counter::OffCpuSent, 1),
+        (SignalCode::OffCpu, _) => count(Counter::OffCpuRingFull, 1),
     }
 }
 

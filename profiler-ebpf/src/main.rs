@@ -7,14 +7,15 @@ mod emit;
 mod filter;
 mod lifecycle;
 mod maps;
+mod off_cpu;
 mod stack;
 mod table;
 mod task;
 mod unwind;
 
 use aya_ebpf::{
-    macros::{perf_event, raw_tracepoint},
-    programs::{PerfEventContext, RawTracePointContext},
+    macros::{kprobe, perf_event, raw_tracepoint},
+    programs::{PerfEventContext, ProbeContext, RawTracePointContext},
 };
 
 /// CPU samples with table-driven stacks. Needs `bpf_loop`. Since: Linux 5.17.
@@ -42,6 +43,34 @@ fn process_fork(ctx: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 fn process_exec(ctx: RawTracePointContext) -> i32 {
     lifecycle::exec(&ctx);
+    0
+}
+
+/// A task leaves the CPU; it is still the current one.
+#[raw_tracepoint(tracepoint = "sched_switch")]
+fn off_cpu_leave(_ctx: RawTracePointContext) -> i32 {
+    off_cpu::leave();
+    0
+}
+
+/// The scheduler is done, in the context of the task that runs now. Since: Linux 6.14.
+#[raw_tracepoint(tracepoint = "sched_exit_tp")]
+fn off_cpu_arrive(ctx: RawTracePointContext) -> i32 {
+    off_cpu::arrive(&ctx, unwind::walk);
+    0
+}
+
+/// The same moment on kernels without that tracepoint, at `finish_task_switch`.
+#[kprobe]
+fn off_cpu_arrive_kprobe(ctx: ProbeContext) -> u32 {
+    off_cpu::arrive(&ctx, unwind::walk);
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[kprobe]
+fn off_cpu_arrive_kprobe_frame_pointers(ctx: ProbeContext) -> u32 {
+    off_cpu::arrive(&ctx, unwind::walk_frame_pointers);
     0
 }
 

@@ -6,9 +6,10 @@ use aya_ebpf::{
 };
 use profiler_common::{
     counter::COUNTERS,
+    departure::Departure,
     limits::{
-        NODES_MAX, NOTICE_RING_SIZE_BYTES, RECORD_FRAMES_MAX, RULES_MAX, RULES_REMEMBERED,
-        TABLE_CHUNK_WORDS, TABLES_MAX, TARGETS_MAX,
+        NODES_MAX, NOTICE_RING_SIZE_BYTES, OFF_CPU_THREADS_MAX, RECORD_FRAMES_MAX, RULES_MAX,
+        RULES_REMEMBERED, TABLE_CHUNK_WORDS, TABLES_MAX, TARGETS_MAX,
     },
     mapping::{MappingEntry, MappingNode},
     probe_config::ProbeConfig,
@@ -30,6 +31,9 @@ pub(crate) static CONFIG: ProbeConfig = ProbeConfig {
     user_regs_offset: 0,
     frame_pointers_only: 0,
     task_in_execve_bits: 0,
+    task_state: 0,
+    task_run_delay: 0,
+    off_cpu_period_ns: 0,
     comm: [0; 16],
 };
 
@@ -75,6 +79,17 @@ pub(crate) static RULES: Array<UnwindRule, { RULES_MAX as usize }> = Array::new(
 /// Processes to sample when the pid filter is on.
 #[btf_map]
 pub(crate) static TARGETS: HashMap<u32, u32, { TARGETS_MAX as usize }> = HashMap::new();
+
+/// Threads that are off the CPU, by thread. Preallocated: it is filled with the run queue locked,
+/// where nothing can be allocated safely. A thread writes its own element only.
+#[btf_map]
+pub(crate) static DEPARTURES: HashMap<u32, Departure, { OFF_CPU_THREADS_MAX as usize }> =
+    HashMap::new();
+
+/// When each CPU last switched tasks: the end of a stay on the CPU and of a wait for it are one
+/// moment, so the two add up to the time on the wall.
+#[btf_map]
+pub(crate) static SWITCHED_AT_NS: PerCpuArray<u64, 1> = PerCpuArray::new();
 
 /// Counters, one slot for each CPU.
 #[btf_map]
@@ -150,6 +165,9 @@ pub(crate) struct Scratch {
     pub(crate) known_rules: [KnownRule; RULES_REMEMBERED as usize],
 }
 
+/// Context classes: perf events, and the scheduler's tracepoints.
+pub(crate) const CONTEXT_CLASSES: u32 = 2;
+
 /// Working memory, one slot for each CPU and context class: one class can interrupt another.
 #[btf_map]
-pub(crate) static SCRATCH: PerCpuArray<Scratch, 1> = PerCpuArray::new();
+pub(crate) static SCRATCH: PerCpuArray<Scratch, { CONTEXT_CLASSES as usize }> = PerCpuArray::new();

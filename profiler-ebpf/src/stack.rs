@@ -3,21 +3,25 @@
 use aya_ebpf::{EbpfContext, helpers::generated::bpf_get_stack};
 use profiler_common::{
     limits::{KERNEL_FRAMES_MAX, USER_FRAMES_MAX},
-    sample::{FLAG_KERNEL_TRUNCATED, Verdict},
+    sample::{FLAG_KERNEL_TRUNCATED, SAMPLE_VALUES, Verdict, WaitCode},
 };
 
 use crate::{
-    maps::{SCRATCH, Scratch},
+    maps::{CONTEXT_CLASSES, SCRATCH, Scratch},
+    task::{self, UserSide},
     unwind::REGISTERS_ALL,
 };
 
 /// Context class of perf-event programs. Others get their own slot: one class can interrupt another.
-const CLASS_PERF: u32 = 0;
+pub(crate) const CLASS_PERF: u32 = 0;
+/// Context class of the scheduler's tracepoints: preemption is off, so none interrupts another.
+pub(crate) const CLASS_SCHEDULER: u32 = 1;
+const _: () = assert!(CLASS_SCHEDULER < CONTEXT_CLASSES);
 
-/// Claims this CPU's working memory; `None` when it is in use.
+/// Claims this CPU's working memory for a context class; `None` when it is in use.
 #[inline(always)]
-pub(crate) fn claim() -> Option<*mut Scratch> {
-    let scratch = SCRATCH.get_ptr_mut(CLASS_PERF)?;
+pub(crate) fn claim(class: u32) -> Option<*mut Scratch> {
+    let scratch = SCRATCH.get_ptr_mut(class)?;
     // SAFETY: a live map element of this CPU.
     unsafe {
         if (*scratch).busy != 0 {
@@ -49,9 +53,38 @@ pub(crate) fn begin(scratch: *mut Scratch, pid: u32) {
         (*walk).mapping.start = 0;
         (*walk).mapping.end = 0;
         (*walk).window_start = 0;
+        let header = &raw mut (*scratch).record.header;
+        (*header).wait = WaitCode::None as u8;
+        (*header).values = [0; SAMPLE_VALUES];
     }
     // What a walk that never decides has run into.
     end(scratch, Verdict::Depth);
+}
+
+/// Walks both stacks of the current task, whose user side is `side`; returns the number of kernel
+/// frames.
+#[inline(always)]
+pub(crate) fn take(
+    ctx: &impl EbpfContext,
+    scratch: *mut Scratch,
+    side: UserSide,
+    walk: impl Fn(*mut Scratch),
+) -> u32 {
+    match side {
+        UserSide::Running => {
+            walk(scratch);
+            return 0;
+        }
+        UserSide::InKernel => {
+            walk(scratch);
+            if task::is_in_exec() {
+                forget_cut_stack(scratch);
+            }
+        }
+        UserSide::KernelThread => end(scratch, Verdict::KernelThread),
+        UserSide::Unknown => end(scratch, Verdict::NoRegisters),
+    }
+    append_kernel_frames(ctx, scratch)
 }
 
 /// Says how the walk ended.
@@ -64,7 +97,7 @@ pub(crate) fn end(scratch: *mut Scratch, verdict: Verdict) {
 /// Drops a cut user stack of a task in exec: the memory it lay in has been given back, so there is
 /// nothing that could be complete.
 #[inline(always)]
-pub(crate) fn forget_cut_stack(scratch: *mut Scratch) {
+fn forget_cut_stack(scratch: *mut Scratch) {
     // SAFETY: a live map element that the caller claimed.
     unsafe {
         if (*scratch).walk.verdict != Verdict::Complete as u32 {
@@ -78,7 +111,7 @@ pub(crate) fn forget_cut_stack(scratch: *mut Scratch) {
 
 /// Appends the kernel stack behind the user frames; returns its length in frames.
 #[inline(always)]
-pub(crate) fn append_kernel_frames(ctx: &impl EbpfContext, scratch: *mut Scratch) -> u32 {
+fn append_kernel_frames(ctx: &impl EbpfContext, scratch: *mut Scratch) -> u32 {
     // SAFETY: a live map element that the caller claimed.
     let user_frames = unsafe { (*scratch).walk.frames };
     if USER_FRAMES_MAX < user_frames {

@@ -104,7 +104,7 @@ pub(crate) fn load_user_registers(ctx: &PerfEventContext, scratch: *mut Scratch)
 
 /// Loads what the current task saved on entering the kernel.
 #[inline(always)]
-fn load_saved_registers(scratch: *mut Scratch) -> UserSide {
+pub(crate) fn load_saved_registers(scratch: *mut Scratch) -> UserSide {
     if current_mm() == 0 {
         return UserSide::KernelThread;
     }
@@ -176,6 +176,37 @@ fn read_task_word(offset: u32) -> Option<u64> {
         let task = bpf_get_current_task();
         bpf_probe_read_kernel((task + u64::from(offset)) as *const u64).ok()
     }
+}
+
+/// The current task's state: `TASK_*` bits, 0 while it could go on running. When it cannot be read,
+/// it waits for something.
+#[inline(always)]
+pub(crate) fn state() -> u32 {
+    // Only the lower half of the word that it is since 5.14, and of the long it was before.
+    read_task_word(config!(task_state)).map_or(state::INTERRUPTIBLE, |word| word as u32)
+}
+
+/// Bits of a task's state. Source: include/linux/sched.h; the trace events show them to users.
+pub(crate) mod state {
+    /// Waits, and a signal ends it.
+    pub(crate) const INTERRUPTIBLE: u32 = 1;
+    /// Has ended; this was its last moment on a CPU.
+    pub(crate) const DEAD: u32 = 0x80;
+    /// Waits for work: does not count as load.
+    pub(crate) const NOLOAD: u32 = 0x400;
+}
+
+/// Time that the current task has waited for a CPU in its life, nanoseconds; zero where the kernel
+/// does not count it.
+#[inline(always)]
+pub(crate) fn run_delay_ns() -> u64 {
+    read_task_word(config!(task_run_delay)).unwrap_or(0)
+}
+
+/// Whether the current task has no user side.
+#[inline(always)]
+pub(crate) fn is_kernel_thread() -> bool {
+    config!(task_mm) != OFFSET_MISSING && current_mm() == 0
 }
 
 /// Process (tgid) of a task that a tracepoint handed over.

@@ -82,15 +82,27 @@ impl Outcome {
                 .with_context(|| format!("read {name}; {}: {}", ended.status, ended.stderr))
         };
         let collapsed = Collapsed::parse(&read(Self::COLLAPSED)?)?;
-        let file: JsonFile = serde_json::from_str(&read(Self::JSON)?).context("parse the JSON")?;
-        ensure!(file.format == "profiler", "the format is {}", file.format);
-        ensure!(file.version == 1, "the version is {}", file.version);
-        file.profile.validate().context("check the profile")?;
+        let profile = Self::parse_profile(&read(Self::JSON)?)?;
         Ok(Self {
             ended,
             collapsed,
-            profile: file.profile,
+            profile,
         })
+    }
+
+    /// The profile in a JSON file.
+    pub(super) fn read_profile(path: &Path) -> anyhow::Result<Profile> {
+        let text = fs::read_to_string(path);
+        Self::parse_profile(&text.with_context(|| format!("read {}", path.display()))?)
+    }
+
+    /// Reads the product's own format and checks it.
+    fn parse_profile(text: &str) -> anyhow::Result<Profile> {
+        let file: JsonFile = serde_json::from_str(text).context("parse the JSON")?;
+        ensure!(file.format == "profiler", "the format is {}", file.format);
+        ensure!(file.version == 1, "the version is {}", file.version);
+        file.profile.validate().context("check the profile")?;
+        Ok(file.profile)
     }
 
     /// Share of complete stacks among the samples that have user frames, of the tasks that pass:

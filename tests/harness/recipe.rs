@@ -165,6 +165,19 @@ pub(super) const RECIPES: &[Recipe] = &[
     c("exec", &["exec.c"]),
     c("vfork", &["vfork.c"]),
     c("short", &["short.c"]),
+    Recipe {
+        flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
+        ..c("waits", &["waits.c"])
+    },
+    Recipe {
+        flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
+        ..c("waitlens", &["waitlens.c"])
+    },
+    Recipe {
+        flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
+        ..c("crowd", &["crowd.c"])
+    },
+    c("pingpong", &["pingpong.c"]),
 ];
 
 #[cfg(test)]

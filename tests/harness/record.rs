@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use profiler::model::Profile;
 use tempfile::TempDir;
 
 use super::{Ended, Outcome, Running, running::finish, signal, until, workload::target_dir};
@@ -39,6 +40,9 @@ pub struct Recording {
 }
 
 /// Path of the product: `PROFILER_BIN`, or the one built beside the running test.
+///
+/// # Errors
+/// When it is not there.
 pub fn product() -> anyhow::Result<PathBuf> {
     let path = match env::var_os("PROFILER_BIN") {
         Some(path) => fs::canonicalize(path).context("find PROFILER_BIN")?,
@@ -185,6 +189,14 @@ impl Recording {
     pub fn ended(&mut self) -> anyhow::Result<Ended> {
         let status = until("profiler ends", RUN_LIMIT, || Ok(self.child.try_wait()?))?;
         Ended::read(status, self.dir.path())
+    }
+
+    /// The profile in a JSON file that the product wrote, once it has ended.
+    ///
+    /// # Errors
+    /// When it wrote none.
+    pub fn profile(&self, name: &str) -> anyhow::Result<Profile> {
+        Outcome::read_profile(&self.dir.path().join(name))
     }
 
     /// Waits for the end of the product and reads what it wrote.

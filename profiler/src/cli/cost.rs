@@ -20,7 +20,13 @@ struct CostReport {
     runs: Option<u64>,
     /// Time inside the sampling program.
     run_time_ns: Option<u128>,
-    /// User frames walked by it.
+    /// Runs of the program at the start of waits off the CPU, and time inside it.
+    off_cpu_leave_runs: u64,
+    off_cpu_leave_ns: u128,
+    /// Runs of the program at the end of waits, and time inside it.
+    off_cpu_arrive_runs: u64,
+    off_cpu_arrive_ns: u128,
+    /// User frames that the sampling program walked.
     frames_walked: u64,
     /// Bytes of unwind tables in the kernel.
     table_size_bytes: u64,
@@ -35,13 +41,19 @@ struct CostReport {
 /// # Errors
 /// When the peak of memory cannot be read, or the file not be written.
 pub(super) fn write(path: &Path, recording: &Recording) -> anyhow::Result<()> {
-    let quality = &recording.profile.quality;
+    let quality = (recording.profiles.first()).map(|profile| &profile.quality);
+    let quality = quality.context("a recording has a profile")?;
+    let [leave, arrive] = recording.cost.off_cpu.unwrap_or_default();
     let sampler = recording.cost.sampler;
     let report = CostReport {
         samples: quality.samples,
         idle: quality.idle,
         runs: sampler.map(|(_time, runs)| runs),
         run_time_ns: sampler.map(|(time, _runs)| time.as_nanos()),
+        off_cpu_leave_runs: leave.1,
+        off_cpu_leave_ns: leave.0.as_nanos(),
+        off_cpu_arrive_runs: arrive.1,
+        off_cpu_arrive_ns: arrive.0.as_nanos(),
         frames_walked: recording.cost.frames_walked,
         table_size_bytes: recording.cost.table_size_bytes,
         started_after_ms: recording.cost.started_after.as_millis(),

@@ -1,6 +1,8 @@
 //! `profiler record`: a profile of this host, of processes, or of a command.
 
 use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
     env,
     ffi::OsString,
     io::{self, IsTerminal as _, Write as _},
@@ -19,7 +21,7 @@ use crate::{
         Shutdown,
         run::{self, Filter, Progress, RecordOptions, Recording, Unwinding, cgroup_id_and_level},
     },
-    model::{Pid, Profile, Signal},
+    model::{Pid, Profile, Signal, label},
     render::{self, Format},
 };
 
@@ -40,6 +42,7 @@ Examples:
   profiler record -d 10                            the whole host, into flamegraph.svg
   profiler record -F 999 -p 1234 -d 5 -o out.pb.gz one process, 999 times a second
   profiler record -o out.svg -o out.json -- ./app  a command, into two files
+  profiler record -e cpu,offcpu -d 10 -o out.svg   on and off the CPU: out.cpu.svg, out.offcpu.svg
   profiler record -d 10 -o - | head                collapsed stacks to a pipe")]
 pub struct RecordArgs {
     /// What to watch
@@ -51,6 +54,10 @@ pub struct RecordArgs {
         default_value = "cpu"
     )]
     event: Vec<EventName>,
+    /// Microseconds off the CPU from which on every wait counts; shorter ones are sampled in
+    /// proportion to their length
+    #[arg(long, value_name = "USECS", default_value_t = OFF_CPU_PERIOD_US, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    offcpu_period: u32,
     /// Samples a second, on each CPU
     #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
@@ -89,11 +96,25 @@ pub struct RecordArgs {
     command: Vec<OsString>,
 }
 
+/// [`run::OFF_CPU_PERIOD`] as the option has it.
+const OFF_CPU_PERIOD_US: u32 = run::OFF_CPU_PERIOD.subsec_micros();
+
 /// Names of what can be watched.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum EventName {
     /// Time on a CPU
     Cpu,
+    /// Time off the CPU: waiting, by reason, or preempted
+    Offcpu,
+}
+
+impl From<EventName> for Signal {
+    fn from(name: EventName) -> Self {
+        match name {
+            EventName::Cpu => Self::Cpu,
+            EventName::Offcpu => Self::OffCpu,
+        }
+    }
 }
 
 /// Names of the ways to follow user stacks.
@@ -146,18 +167,38 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
     if shows_progress {
         overwrite_line("");
     }
-    for (path, format) in &outputs {
-        let path = render::path_for(path, Signal::Cpu, args.event.len());
-        let bytes = render::write(&recording.profile, *format)?;
-        output::write(&path, &bytes)?;
-    }
-    summarize(&recording, &outputs);
+    let written = write_all(&recording.profiles, &outputs)?;
+    summarize(&recording, &written);
     if let Some(path) = &args.cost {
         cost::write(path, &recording)?;
     }
     Ok(recording
         .command_status
         .map_or(ExitCode::SUCCESS, to_exit_code))
+}
+
+/// Writes every output of every profile; gives the files.
+fn write_all(profiles: &[Profile], outputs: &[(PathBuf, Format)]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut written = Vec::new();
+    for (path, format) in outputs {
+        for profile in profiles {
+            let path = render::path_for(path, profile.signal, profiles.len());
+            output::write(&path, &render::write(profile, *format)?)?;
+            written.push(path);
+        }
+    }
+    Ok(written)
+}
+
+/// What to watch, each once, in the order it was asked for.
+fn signals(args: &RecordArgs) -> Vec<Signal> {
+    let mut signals = Vec::new();
+    for signal in args.event.iter().copied().map(Signal::from) {
+        if !signals.contains(&signal) {
+            signals.push(signal);
+        }
+    }
+    signals
 }
 
 /// Every output with its format, each checked before anything is recorded.
@@ -167,6 +208,7 @@ fn outputs(args: &RecordArgs) -> anyhow::Result<Vec<(PathBuf, Format)>> {
     } else {
         args.output.clone()
     };
+    let count = signals(args).len();
     paths
         .into_iter()
         .map(|path| {
@@ -175,7 +217,10 @@ fn outputs(args: &RecordArgs) -> anyhow::Result<Vec<(PathBuf, Format)>> {
                 None if path == Path::new("-") => Format::Collapsed,
                 None => Format::from_path(&path).context("name the format with --format")?,
             };
-            output::check(&path)?;
+            if path == Path::new("-") && 1 < count {
+                bail!("standard output takes one event; name a file, or record one event");
+            }
+            output::check(&render::path_for(&path, Signal::Cpu, count))?;
             Ok((path, format))
         })
         .collect()
@@ -195,6 +240,8 @@ fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
         }
     }
     Ok(RecordOptions {
+        signals: signals(args),
+        off_cpu_period: Duration::from_micros(args.offcpu_period.into()),
         filter: Filter {
             pids: args.pid.iter().copied().map(Pid).collect(),
             comm: args.comm.clone(),
@@ -241,9 +288,14 @@ fn overwrite_line(text: &str) {
 }
 
 /// Says what was recorded, how good it is, and where it went.
-fn summarize(recording: &Recording, outputs: &[(PathBuf, Format)]) {
-    eprint(&render::top(&recording.profile, TOP_FUNCTIONS));
-    eprint(&quality_line(&recording.profile));
+fn summarize(recording: &Recording, written: &[PathBuf]) {
+    for profile in &recording.profiles {
+        eprint(&render::top(profile, TOP_FUNCTIONS));
+        if profile.signal == Signal::OffCpu {
+            eprint(&reasons_line(profile));
+        }
+        eprint(&quality_line(profile));
+    }
     if let Some((time, runs)) = recording.cost.sampler {
         tracing::info!(
             runs,
@@ -255,10 +307,7 @@ fn summarize(recording: &Recording, outputs: &[(PathBuf, Format)]) {
             "cost"
         );
     }
-    for (path, _format) in outputs
-        .iter()
-        .filter(|(path, _format)| path != Path::new("-"))
-    {
+    for path in written.iter().filter(|path| **path != Path::new("-")) {
         eprint(&format!(
             "wrote {}",
             path.canonicalize()
@@ -268,14 +317,37 @@ fn summarize(recording: &Recording, outputs: &[(PathBuf, Format)]) {
     }
 }
 
+/// One line on what threads waited for, most first.
+fn reasons_line(profile: &Profile) -> String {
+    let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+    for sample in &profile.samples {
+        let task = profile.task(sample.task);
+        let reason = task.and_then(|task| task.labels.get(label::REASON));
+        let value = sample.values.first().copied().unwrap_or_default();
+        *reasons
+            .entry(reason.map_or("other", String::as_str))
+            .or_default() += value;
+    }
+    let mut reasons: Vec<(&str, u64)> = reasons.into_iter().collect();
+    reasons.sort_by_key(|(reason, value)| (Reverse(*value), *reason));
+    let total: u64 = reasons.iter().map(|(_reason, value)| value).sum();
+    let parts: Vec<String> = (reasons.iter())
+        .map(|(reason, value)| format!("{reason} {}", percent(*value, total)))
+        .collect();
+    format!("off the CPU for: {}", parts.join(", "))
+}
+
+/// `12.3 %`
+fn percent(part: u64, whole: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "a share for people to read")]
+    let share = 100.0 * part as f64 / whole.max(1) as f64;
+    format!("{share:.1} %")
+}
+
 /// One line on how good the data is.
 fn quality_line(profile: &Profile) -> String {
     let quality = &profile.quality;
-    let share = |part: u64| {
-        #[expect(clippy::cast_precision_loss, reason = "a share for people to read")]
-        let share = 100.0 * part as f64 / quality.samples.max(1) as f64;
-        format!("{share:.1} %")
-    };
+    let share = |part: u64| percent(part, quality.samples);
     let mut line = format!(
         "{} samples in {:.1} s; stacks complete: {}; lost: {}",
         quality.samples,

@@ -22,6 +22,8 @@ pub struct DaemonConfig {
     pub window_seconds: u64,
     /// Samples a second and CPU.
     pub rate_hz: u32,
+    /// Whether time off the CPU is measured too.
+    pub offcpu: bool,
     /// Whether to look for inlined functions and lines.
     pub inlines: bool,
     /// Folder that keeps compiled unwind tables.
@@ -90,6 +92,7 @@ impl Default for DaemonConfig {
             tls: ServerTlsConfig::default(),
             window_seconds: 10,
             rate_hz: 99,
+            offcpu: false,
             inlines: true,
             cache_dir: PathBuf::from("/var/cache/profiler/unwind"),
             spool: SpoolConfig::default(),
@@ -201,12 +204,13 @@ mod tests {
     fn every_section_can_be_set() {
         let config = parse(
             "server = \"https://a:1\"\nhost = \"h\"\ntoken_file = \"t\"\nwindow_seconds = 5\n\
-             rate_hz = 49\nlisten_metrics = \"127.0.0.1:7318\"\n[tls]\nca = \"c\"\n\
+             rate_hz = 49\noffcpu = true\nlisten_metrics = \"127.0.0.1:7318\"\n[tls]\nca = \"c\"\n\
              [spool]\ndir = \"/s\"\nsize_mib = 3\n[labels]\nzone = \"z\"\n\
              [[relabel]]\nsource_labels = [\"unit\"]\ntarget_label = \"service\"\n",
         )
         .unwrap();
         config.validate().unwrap();
+        assert!(config.offcpu);
         assert_eq!("z", config.labels["zone"]);
         assert_eq!("replace", config.relabel[0].action);
         assert_eq!(3, config.spool.size_mib);

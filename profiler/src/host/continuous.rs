@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{Loss, Profile, Window as Span},
+    model::{Loss, Profile, Signal, Window as Span},
 };
 
 /// Windows that wait for their names. One is the rule; after the first, whose names are all new,
@@ -45,6 +45,8 @@ pub struct WatchOptions {
     pub unwinding: Unwinding,
     /// Samples a second and CPU.
     pub rate_hz: u32,
+    /// Time off the CPU is measured too, and waits of this length or longer are all sent.
+    pub off_cpu_period: Option<Duration>,
     /// Length of a window; windows end at multiples of it since the Unix epoch.
     pub window: Duration,
     /// Where compiled unwind tables are kept for the next run.
@@ -84,7 +86,7 @@ impl SharedLabelRules {
     }
 }
 
-/// One window of the host.
+/// One window of one signal of the host.
 #[derive(Clone, Debug)]
 pub struct WatchedWindow {
     /// The profile.
@@ -113,6 +115,7 @@ pub fn watch(
         unwinding: options.unwinding,
         rate_hz: options.rate_hz,
         cache_dir: options.cache_dir.clone(),
+        off_cpu_period: options.off_cpu_period,
     })?;
     let (jobs, waiting) = sync_channel(NAMING_QUEUE);
     let vdso = host.vdso.clone();
@@ -122,6 +125,9 @@ pub fn watch(
         let namer = scope.spawn(move || name_all(&waiting, inlines, vdso.as_ref(), deliver));
         raise_priority();
         let sampling = probe::attach_sampling(&mut host.probe, options.rate_hz)?;
+        if options.off_cpu_period.is_some() {
+            probe::attach_off_cpu(&mut host.probe)?;
+        }
         let started_after = clock::monotonic().saturating_sub(begun);
         let mut cutter = Cutter::start(options, sampling, jobs, started_after);
         let result = cutter.run(&mut host, labels, shutdown);
@@ -132,12 +138,11 @@ pub fn watch(
     })
 }
 
-/// A window that waits for its names.
+/// A window of each signal, which wait for their names.
 struct NamingJob {
-    window: Window,
+    windows: Vec<(Window, ProfileFacts)>,
     /// Every object of the host: those of ended processes are only kept by this.
     objects: ObjectsById,
-    facts: ProfileFacts,
     cost: Cost,
 }
 
@@ -150,11 +155,13 @@ fn name_all(
 ) {
     let mut namer = Namer::new(inlines);
     for job in jobs {
-        let names = namer.name(&job.window, &job.objects, vdso);
-        deliver(WatchedWindow {
-            profile: build_profile(&job.window, &names, &job.facts),
-            cost: job.cost,
-        });
+        for (window, facts) in &job.windows {
+            let names = namer.name(window, &job.objects, vdso);
+            deliver(WatchedWindow {
+                profile: build_profile(window, &names, facts),
+                cost: job.cost,
+            });
+        }
     }
 }
 
@@ -165,6 +172,7 @@ struct Cutter {
     /// What is the same in every window.
     facts: ProfileFacts,
     started_after: Duration,
+    watches_off_cpu: bool,
     /// The window that is counted.
     open: OpenWindow,
     /// What the next window has to tell of the ones that were dropped.
@@ -239,6 +247,7 @@ impl Cutter {
                 ..ProfileFacts::default()
             },
             started_after,
+            watches_off_cpu: options.off_cpu_period.is_some(),
             open: OpenWindow::begin(options.window, now, now.1, None),
             dropped: Dropped::default(),
         }
@@ -271,6 +280,9 @@ impl Cutter {
             }
         }
         probe::detach_sampling(&mut host.probe)?;
+        if self.watches_off_cpu {
+            probe::detach_off_cpu(&mut host.probe)?;
+        }
         host.drain();
         self.cut_last(host)
     }
@@ -312,38 +324,48 @@ impl Cutter {
 
     /// Takes the window that ended at `ended` out of the host.
     fn take(&mut self, host: &mut Host, ended: Duration) -> NamingJob {
-        let mut window = host.windows.cut();
+        let [mut cpu, off_cpu] = host.windows.cut();
         let counts = host.take_counts();
         let dropped = std::mem::take(&mut self.dropped);
         for (loss, count) in dropped.lost {
-            window.lose_many(loss, count);
+            cpu.lose_many(loss, count);
         }
-        NamingJob {
-            window,
-            objects: host.processes.objects.share(),
-            facts: ProfileFacts {
-                span: Span {
-                    start: self.open.start,
-                    duration: ended.saturating_sub(self.open.started),
-                },
-                idle: counts.idle,
-                filtered: counts.filtered,
-                lost: counts.lost(),
-                windows_lost: dropped.windows,
-                ..self.facts.clone()
+        let cpu_facts = ProfileFacts {
+            span: Span {
+                start: self.open.start,
+                duration: ended.saturating_sub(self.open.started),
             },
+            idle: counts.idle,
+            filtered: counts.filtered,
+            lost: counts.lost(Signal::Cpu),
+            windows_lost: dropped.windows,
+            ..self.facts.clone()
+        };
+        let off_cpu_facts = ProfileFacts {
+            host: cpu_facts.host.clone(),
+            span: cpu_facts.span,
+            kernel_release: cpu_facts.kernel_release.clone(),
+            lost: counts.lost(Signal::OffCpu),
+            ..ProfileFacts::default()
+        };
+        let off_cpu = (self.watches_off_cpu).then_some((off_cpu, off_cpu_facts));
+        NamingJob {
+            windows: [(cpu, cpu_facts)].into_iter().chain(off_cpu).collect(),
+            objects: host.processes.objects.share(),
             cost: host.cost(self.started_after),
         }
     }
 }
 
 impl Dropped {
-    /// Counts a window with all that it had to tell of losses.
+    /// Counts windows with all that they had to tell of losses.
     fn add(&mut self, job: &NamingJob) {
-        self.windows += 1 + job.facts.windows_lost;
-        let lost = job.window.lost.iter().chain(&job.facts.lost);
-        for (loss, count) in lost.chain([(&Loss::NamingBehind, &job.window.samples)]) {
-            *self.lost.entry(*loss).or_default() += count;
+        for (window, facts) in &job.windows {
+            self.windows += 1 + facts.windows_lost;
+            let lost = window.lost.iter().chain(&facts.lost);
+            for (loss, count) in lost.chain([(&Loss::NamingBehind, &window.samples)]) {
+                *self.lost.entry(*loss).or_default() += count;
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod process;
 pub mod ring;
 pub mod run;
 mod sampling;
+mod scheduler_text;
 pub mod ship;
 mod shutdown;
 mod slots;

@@ -20,12 +20,13 @@ use super::{
     probe::{self, Filter, KernelMapping, Probe, ProbeOptions, Unwinding},
     process::{Changes, Object, ProcessTable, processes_by_cpu_time},
     ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
+    scheduler_text::SchedulerText,
     table_loader::{ObjectBytes, Slot, TableLoader},
     windows::Windows,
 };
 use crate::{
     clock,
-    model::{BuildId, Event, Loss, ObjectId},
+    model::{BuildId, Event, Loss, ObjectId, Signal},
 };
 
 /// Pause after a wake-up, so that a burst of process records costs one drain and not one each.
@@ -50,6 +51,8 @@ pub(super) struct SamplingOptions {
     pub(super) rate_hz: u32,
     /// Where compiled unwind tables are kept for the next run.
     pub(super) cache_dir: Option<PathBuf>,
+    /// Waits off the CPU are measured, and those of this length or longer are all sent.
+    pub(super) off_cpu_period: Option<Duration>,
 }
 
 /// What sampling cost.
@@ -57,6 +60,8 @@ pub(super) struct SamplingOptions {
 pub struct Cost {
     /// Time inside the sampling program, and its runs; absent where the kernel cannot tell.
     pub sampler: Option<(Duration, u64)>,
+    /// Time inside the programs at the start and at the end of a wait off the CPU, and their runs.
+    pub off_cpu: Option<[(Duration, u64); 2]>,
     /// Samples that the probe sent.
     pub samples_sent: u64,
     /// User frames walked.
@@ -78,15 +83,27 @@ pub(super) struct KernelCounts {
     pub(super) filtered: u64,
     ring_full: u64,
     scratch_busy: u64,
+    off_cpu_ring_full: u64,
+    off_cpu_scratch_busy: u64,
+    off_cpu_threads_full: u64,
 }
 
 impl KernelCounts {
-    /// Samples lost, by cause.
-    pub(super) fn lost(&self) -> BTreeMap<Loss, u64> {
-        let lost = [
-            (Loss::RingFull, self.ring_full),
-            (Loss::ScratchBusy, self.scratch_busy),
-        ];
+    /// Samples of a signal lost, by cause.
+    pub(super) fn lost(&self, signal: Signal) -> BTreeMap<Loss, u64> {
+        let lost = match signal {
+            Signal::Cpu => [
+                (Loss::RingFull, self.ring_full),
+                (Loss::ScratchBusy, self.scratch_busy),
+                (Loss::TableFull, 0),
+            ],
+            Signal::OffCpu => [
+                (Loss::RingFull, self.off_cpu_ring_full),
+                (Loss::ScratchBusy, self.off_cpu_scratch_busy),
+                (Loss::TableFull, self.off_cpu_threads_full),
+            ],
+            Signal::Imported => return BTreeMap::new(),
+        };
         lost.into_iter()
             .filter(|(_loss, count)| 0 < *count)
             .collect()
@@ -134,6 +151,7 @@ impl Host {
             unwinding: options.unwinding,
             rate_hz: options.rate_hz,
             cpus,
+            off_cpu_period: options.off_cpu_period,
         })?;
         // Records first, then hooks, then what runs already: nothing that starts meanwhile is missed.
         let rings = probe::open_process_events()?
@@ -154,6 +172,7 @@ impl Host {
             counted: KernelCounts::default(),
             refreshed_at: clock::monotonic(),
         };
+        host.windows.scheduler = options.off_cpu_period.and_then(|_on| SchedulerText::read());
         let mut changes = Changes::default();
         for pid in processes_by_cpu_time() {
             host.processes.read(pid, &mut changes);
@@ -309,6 +328,9 @@ impl Host {
             filtered: total.filtered - self.counted.filtered,
             ring_full: total.ring_full - self.counted.ring_full,
             scratch_busy: total.scratch_busy - self.counted.scratch_busy,
+            off_cpu_ring_full: total.off_cpu_ring_full - self.counted.off_cpu_ring_full,
+            off_cpu_scratch_busy: total.off_cpu_scratch_busy - self.counted.off_cpu_scratch_busy,
+            off_cpu_threads_full: total.off_cpu_threads_full - self.counted.off_cpu_threads_full,
         };
         self.counted = total;
         since
@@ -322,6 +344,9 @@ impl Host {
             filtered: kernel(Counter::SamplesFiltered),
             ring_full: kernel(Counter::SamplesRingFull),
             scratch_busy: kernel(Counter::SamplesScratchBusy),
+            off_cpu_ring_full: kernel(Counter::OffCpuRingFull),
+            off_cpu_scratch_busy: kernel(Counter::OffCpuScratchBusy),
+            off_cpu_threads_full: kernel(Counter::OffCpuThreadsFull),
         }
     }
 
@@ -349,6 +374,7 @@ impl Host {
         let (table_size_bytes, rules) = self.tables.kernel_use();
         Cost {
             sampler: self.probe.sampler_run_time(),
+            off_cpu: self.probe.off_cpu_run_time(),
             samples_sent: self.probe.count(Counter::SamplesSent),
             frames_walked: self.probe.count(Counter::FramesWalked),
             table_size_bytes,

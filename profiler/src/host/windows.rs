@@ -6,32 +6,63 @@ use super::{
     aggregate::Window,
     labels::{Labeler, Program},
     process::ProcessTable,
+    scheduler_text::SchedulerText,
 };
-use crate::model::{LabelSet, Loss, Pid, StackSample, UserFrame};
+use crate::model::{LabelSet, Loss, Measured, Pid, Signal, StackSample, UserFrame};
 
-/// The window that is counted, and the one after it.
+/// One window of each signal, in the order of [`Signal::WATCHED`].
+pub(super) type WindowOfEach = [Window; Signal::WATCHED.len()];
+
+/// The windows that are counted, and the ones after them.
 ///
 /// The ring is drained now and then, so samples of the next window are met before this one is cut.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Windows {
-    /// The one that is counted.
-    current: Window,
-    /// Samples that were taken after its end.
-    next: Window,
+    /// The ones that are counted.
+    current: WindowOfEach,
+    /// Samples that were taken after their end.
+    next: WindowOfEach,
     /// Its end, by the monotonic clock; endless when absent.
     end: Option<Duration>,
     /// Labels threads, where labels are wanted.
     pub(super) labeler: Option<Labeler>,
+    /// Where the stacks of waits begin, when waits are measured.
+    pub(super) scheduler: Option<SchedulerText>,
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Self {
+            current: Signal::WATCHED.map(Window::new),
+            next: Signal::WATCHED.map(Window::new),
+            end: None,
+            labeler: None,
+            scheduler: None,
+        }
+    }
+}
+
+/// The window that something measured belongs to.
+fn window_of(windows: &mut WindowOfEach, measured: Measured) -> &mut Window {
+    let [cpu, off_cpu] = windows;
+    match measured {
+        Measured::OnCpu => cpu,
+        Measured::OffCpu { .. } => off_cpu,
+    }
 }
 
 impl Windows {
     /// Counts a sample.
     pub(super) fn add(&mut self, sample: StackSample, processes: &ProcessTable) {
-        let sample = locate(processes, sample);
-        let window = match self.end {
+        let mut sample = locate(processes, sample);
+        if let (Some(scheduler), Measured::OffCpu { .. }) = (&self.scheduler, sample.measured) {
+            scheduler.strip(&mut sample.kernel);
+        }
+        let windows = match self.end {
             Some(end) if end <= sample.taken_at => &mut self.next,
             Some(_) | None => &mut self.current,
         };
+        let window = window_of(windows, sample.measured);
         let labels = match &mut self.labeler {
             Some(labeler) => labeler.labels_of(&sample, || program_of(processes, sample.pid)),
             None => Some(LabelSet::default()),
@@ -49,14 +80,16 @@ impl Windows {
         }
     }
 
-    /// Counts a sample that was lost.
+    /// Counts a sample that was lost before its signal was known: whichever is looked at tells it.
     pub(super) fn lose(&mut self, loss: Loss) {
-        self.current.lose(loss);
+        for window in &mut self.current {
+            window.lose(loss);
+        }
     }
 
-    /// Samples of this window so far.
+    /// Samples of these windows so far.
     pub(super) fn samples(&self) -> u64 {
-        self.current.samples
+        self.current.iter().map(|window| window.samples).sum()
     }
 
     /// Says when this window ends, by the monotonic clock.
@@ -64,15 +97,15 @@ impl Windows {
         self.end = Some(end);
     }
 
-    /// Takes this window; the next one goes on, without an end yet.
-    pub(super) fn cut(&mut self) -> Window {
+    /// Takes these windows; the next ones go on, without an end yet.
+    pub(super) fn cut(&mut self) -> WindowOfEach {
         self.end = None;
-        let next = std::mem::take(&mut self.next);
+        let next = std::mem::replace(&mut self.next, Signal::WATCHED.map(Window::new));
         std::mem::replace(&mut self.current, next)
     }
 
     /// Takes all there is when sampling has stopped.
-    pub(super) fn into_last(self) -> Window {
+    pub(super) fn into_last(self) -> WindowOfEach {
         debug_assert!(self.end.is_none(), "the last window has no end set");
         self.current
     }
@@ -101,7 +134,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{ProcessTable, StackSample, Windows};
-    use crate::model::{Pid, StackEnd, Tid};
+    use crate::model::{Measured, Pid, StackEnd, Tid};
 
     fn sample(second: u64) -> StackSample {
         StackSample {
@@ -110,6 +143,7 @@ mod tests {
             tid: Tid(1),
             comm: String::new(),
             cgroup_id: 0,
+            measured: Measured::OnCpu,
             user: Vec::new(),
             kernel: Vec::new(),
             end: StackEnd::Complete,
@@ -126,14 +160,14 @@ mod tests {
         for second in [8, 9, 10, 9, 11] {
             windows.add(sample(second), &processes);
         }
-        assert_eq!(3, windows.cut().samples);
+        assert_eq!(3, windows.cut()[0].samples);
         windows.end_at(Duration::from_secs(20));
         windows.add(sample(9), &processes);
         assert_eq!(
             3,
-            windows.cut().samples,
+            windows.cut()[0].samples,
             "two that came early, one that came late"
         );
-        assert_eq!(0, windows.into_last().samples);
+        assert_eq!(0, windows.into_last()[0].samples);
     }
 }

@@ -111,6 +111,36 @@ pub enum StackEnd {
     Truncated(Truncation),
 }
 
+/// How a thread left the CPU.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Wait {
+    /// It waited for something.
+    Blocked,
+    /// It could have gone on: preempted, or it yielded.
+    Runnable,
+    /// It waited for work, and is a kernel thread: nobody waits for it.
+    Idle,
+}
+
+/// What a sample measured. Times and numbers are weighted: they stand for those of the same kind
+/// that were not sampled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Measured {
+    /// That a CPU ran the thread.
+    OnCpu,
+    /// That the thread was off the CPU.
+    OffCpu {
+        /// How it left.
+        wait: Wait,
+        /// How long.
+        delay: Duration,
+        /// How many times.
+        events: u64,
+        /// How long of the delay it could have run, and waited for a CPU.
+        run_queue: Duration,
+    },
+}
+
 /// One look at one thread, as the probe recorded it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StackSample {
@@ -124,6 +154,8 @@ pub struct StackSample {
     pub comm: String,
     /// Its cgroup, version 2.
     pub cgroup_id: u64,
+    /// What was measured.
+    pub measured: Measured,
     /// User frames, innermost first.
     pub user: Vec<UserFrame>,
     /// Kernel frames, innermost first.

@@ -82,6 +82,8 @@ pub mod label {
     pub const EXE: &str = "exe";
     /// Build id of the executable.
     pub const BUILD_ID: &str = "build_id";
+    /// What a thread waited for, of time off the CPU: `lock`, `disk`, `network` …
+    pub const REASON: &str = "reason";
     /// Unique id of the Kubernetes pod.
     pub const POD_UID: &str = "pod_uid";
 }

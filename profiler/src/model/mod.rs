@@ -39,7 +39,10 @@ pub use self::{
     },
     builder::ProfileBuilder,
     burst::BurstOrder,
-    event::{Event, Inode, MappedFile, NewMapping, ObjectId, StackEnd, StackSample, UserFrame},
+    event::{
+        Event, Inode, MappedFile, Measured, NewMapping, ObjectId, StackEnd, StackSample, UserFrame,
+        Wait,
+    },
     frame::{Frame, FrameKind, Location, Naming, Reason},
     id::{FrameHash, FrameId, Pid, StackHash, StackId, Tid},
     labels::{LabelSet, Labels, ProfileType, SeriesId, label},

@@ -31,15 +31,22 @@ pub enum Signal {
     /// Time on a CPU.
     #[default]
     Cpu,
+    /// Time that threads were ready or waiting, and not on a CPU.
+    #[serde(rename = "offcpu")]
+    OffCpu,
     /// What another profiler watched, under a name that this product does not know.
     Imported,
 }
 
 impl Signal {
+    /// What this product watches itself.
+    pub const WATCHED: [Self; 2] = [Self::Cpu, Self::OffCpu];
+
     /// The word of the command line and of file names.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
+            Self::OffCpu => "offcpu",
             Self::Imported => "imported",
         }
     }
@@ -48,6 +55,7 @@ impl Signal {
     pub fn named(name: &str) -> Self {
         match name {
             "cpu" => Self::Cpu,
+            "offcpu" => Self::OffCpu,
             _ => Self::Imported,
         }
     }

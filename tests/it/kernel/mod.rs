@@ -21,4 +21,5 @@ mod output;
 mod mixed_load;
 
 mod daemon;
+mod off_cpu;
 mod watch;

@@ -28,6 +28,7 @@ fn windows() -> Vec<WatchedWindow> {
         host: "here".to_owned(),
         unwinding: Unwinding::Auto,
         rate_hz: FAST_HZ,
+        off_cpu_period: None,
         window: WINDOW,
         cache_dir: None,
         inlines: false,

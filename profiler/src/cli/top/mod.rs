@@ -69,6 +69,7 @@ pub fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
         host: host_name(),
         unwinding: args.unwind.into(),
         rate_hz: args.frequency,
+        off_cpu_period: None,
         window: Duration::from_secs(args.interval.into()),
         cache_dir: Some(default_cache_dir()),
         inlines: true,

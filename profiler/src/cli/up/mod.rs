@@ -17,9 +17,9 @@ use crate::{
     config::ServiceConfig,
     host::{
         Shutdown,
-        run::{SharedLabelRules, WatchOptions, host_name, watch},
+        run::{self, SharedLabelRules, WatchOptions, host_name, watch},
     },
-    model::Batch,
+    model::{Batch, Signal},
     service::run::{EmbeddedStore, Service, Store, open_store},
 };
 
@@ -46,6 +46,9 @@ pub struct UpArgs {
     /// Samples a second, on each CPU
     #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
+    /// Measure time off the CPU too
+    #[arg(long)]
+    offcpu: bool,
     /// Seconds of a window
     #[arg(long, value_name = "SECS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
     window: u32,
@@ -119,6 +122,7 @@ fn start_sampling(args: &UpArgs, mut delivery: Delivery, shutdown: &Shutdown) ->
         host: host_name(),
         unwinding: args.unwind.into(),
         rate_hz: args.frequency,
+        off_cpu_period: args.offcpu.then_some(run::OFF_CPU_PERIOD),
         window: Duration::from_secs(args.window.into()),
         cache_dir: Some(default_cache_dir()),
         inlines: true,
@@ -129,6 +133,11 @@ fn start_sampling(args: &UpArgs, mut delivery: Delivery, shutdown: &Shutdown) ->
     let sampling = thread::spawn(move || {
         let labels = SharedLabelRules::default();
         let result = watch(&options, &labels, &shutdown, &mut |window| {
+            let period_ns = match window.profile.signal {
+                Signal::Cpu => period_ns,
+                // Weights are no multiples of anything.
+                Signal::OffCpu | Signal::Imported => 0,
+            };
             delivery.deliver(Batch::from_profile(&window.profile, period_ns));
         });
         drop(send);

@@ -97,7 +97,7 @@ fn kernel(named: &NamedPlace, release: &str, address: u64) -> Identity {
 }
 
 /// The function that the machine code is in.
-fn function(naming: &Naming) -> Option<&str> {
+pub(super) fn function(naming: &Naming) -> Option<&str> {
     match naming {
         Naming::Named(locations) => locations.last().map(|location| location.function.as_str()),
         Naming::Unnamed(_) => None,

@@ -10,10 +10,11 @@ mod identity;
 mod limits;
 mod place;
 mod profile;
+mod wait_reason;
 mod window;
 
 pub use self::{
     place::{NamedPlace, Place},
     profile::{Names, ProfileFacts, build_profile, period},
-    window::{CountedStack, Window},
+    window::{CountedStack, Values, Window},
 };

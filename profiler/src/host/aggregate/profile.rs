@@ -8,11 +8,12 @@ use std::{
 use super::{
     identity::{hash_frame, hash_stack},
     place::{NamedPlace, Place},
-    window::Window,
+    wait_reason::WaitReason,
+    window::{CountedStack, Window},
 };
 use crate::model::{
     Frame, FrameHash, FrameIndex, FrameKind, Loss, Naming, ObjectFile, ObjectIndex, Profile,
-    Quality, Sample, Signal, Stack, StackIndex, TaskIndex, ValueType, Window as Span,
+    Quality, Sample, Signal, Stack, StackIndex, Task, TaskIndex, ValueType, Window as Span, label,
 };
 
 /// What a profile says besides its stacks.
@@ -47,27 +48,83 @@ pub fn build_profile(window: &Window, names: &Names, facts: &ProfileFacts) -> Pr
     let stacks = (window.stacks().iter())
         .map(|places| dictionary.add_stack(places, names, &facts.kernel_release))
         .collect();
-    let period = period(facts.rate_asked_hz);
-    let sample = |counted: super::CountedStack| Sample {
-        task: TaskIndex(counted.task),
-        stack: StackIndex(counted.stack),
-        values: vec![counted.count, counted.count.saturating_mul(period)],
+    let (tasks, samples) = match window.signal {
+        Signal::Cpu => cpu_samples(window, facts),
+        Signal::OffCpu => off_cpu_samples(window, names),
+        Signal::Imported => Default::default(),
     };
     Profile {
-        signal: Signal::Cpu,
+        signal: window.signal,
         host: facts.host.clone(),
         window: facts.span,
-        value_types: vec![
-            value_type("samples", "count"),
-            value_type("cpu", "nanoseconds"),
-        ],
+        value_types: value_types(window.signal),
         quality: quality(window, &dictionary.frames, facts),
         objects: dictionary.objects,
         frames: dictionary.frames,
         stacks,
-        tasks: window.tasks(),
-        samples: window.counts().into_iter().map(sample).collect(),
+        tasks,
+        samples,
     }
+}
+
+/// What the values of a signal count.
+fn value_types(signal: Signal) -> Vec<ValueType> {
+    let types: &[(&str, &str)] = match signal {
+        Signal::Cpu => &[("samples", "count"), ("cpu", "nanoseconds")],
+        Signal::OffCpu => &[
+            ("delay", "nanoseconds"),
+            ("events", "count"),
+            ("runqueue", "nanoseconds"),
+        ],
+        Signal::Imported => &[],
+    };
+    let value_type = |(kind, unit): &(&str, &str)| ValueType {
+        kind: (*kind).to_owned(),
+        unit: (*unit).to_owned(),
+    };
+    types.iter().map(value_type).collect()
+}
+
+/// Tasks and samples of time on a CPU: a sample stands for a period.
+fn cpu_samples(window: &Window, facts: &ProfileFacts) -> (Vec<Task>, Vec<Sample>) {
+    let period = period(facts.rate_asked_hz);
+    let sample = |counted: CountedStack| {
+        let [count, ..] = counted.values;
+        Sample {
+            task: TaskIndex(counted.task),
+            stack: StackIndex(counted.stack),
+            values: vec![count, count.saturating_mul(period)],
+        }
+    };
+    let samples = window.counts().into_iter().map(sample).collect();
+    (window.tasks(), samples)
+}
+
+/// Tasks and samples of time off the CPU. A thread is one task for each reason that it waited for.
+fn off_cpu_samples(window: &Window, names: &Names) -> (Vec<Task>, Vec<Sample>) {
+    let threads = window.tasks();
+    let mut tasks = Vec::new();
+    let mut known: HashMap<(u32, WaitReason), TaskIndex> = HashMap::new();
+    let mut sample = |counted: CountedStack| {
+        let stack = window.stacks().get(usize::try_from(counted.stack).ok()?)?;
+        let reason = WaitReason::of(counted.wait?, stack, names);
+        let thread = threads.get(usize::try_from(counted.task).ok()?)?;
+        let task = *known.entry((counted.task, reason)).or_insert_with(|| {
+            let mut task = thread.clone();
+            (task.labels).insert(label::REASON.to_owned(), reason.as_str().to_owned());
+            tasks.push(task);
+            TaskIndex(u32::try_from(tasks.len() - 1).expect("tasks are bounded by stacks"))
+        });
+        Some(Sample {
+            task,
+            stack: StackIndex(counted.stack),
+            values: counted.values.to_vec(),
+        })
+    };
+    let samples = (window.counts().into_iter())
+        .filter_map(&mut sample)
+        .collect();
+    (tasks, samples)
 }
 
 /// Nanoseconds between two samples of a CPU; zero below one a second.
@@ -81,14 +138,6 @@ pub fn period(rate_hz: f64) -> u64 {
         0
     } else {
         (1e9 / rate_hz).round() as u64
-    }
-}
-
-/// A value type by pprof's words.
-fn value_type(kind: &str, unit: &str) -> ValueType {
-    ValueType {
-        kind: kind.to_owned(),
-        unit: unit.to_owned(),
     }
 }
 

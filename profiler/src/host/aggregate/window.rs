@@ -3,7 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{limits::STACKS_MAX, place::Place};
-use crate::model::{LabelSet, Loss, Pid, StackEnd, StackSample, Task, Tid, Truncation, UserFrame};
+use crate::model::{
+    LabelSet, Loss, Measured, Pid, Signal, StackEnd, StackSample, Task, Tid, Truncation, UserFrame,
+    Wait,
+};
+
+/// Values of a counted stack: as many as the signal with the most has.
+pub type Values = [u64; 3];
 
 /// A stack of a task with the number of its samples.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -12,19 +18,27 @@ pub struct CountedStack {
     pub task: u32,
     /// Place in [`Window::stacks`].
     pub stack: u32,
-    /// Samples.
-    pub count: u64,
+    /// How the thread left the CPU, when it did.
+    pub wait: Option<Wait>,
+    /// On the CPU: samples. Off the CPU: nanoseconds, waits, and nanoseconds of them that it waited
+    /// for a CPU.
+    pub values: Values,
 }
 
 /// What tells threads apart: their numbers, name and labels.
 type ThreadKey = (Pid, Tid, String, LabelSet);
+
+/// Place of the task, place of the stack, and how the thread left the CPU.
+type CountKey = (u32, u32, Option<Wait>);
 
 /// Samples counted since the window began.
 #[derive(Debug, Default)]
 pub struct Window {
     tasks: Interner<ThreadKey>,
     stacks: Interner<Box<[Place]>>,
-    counts: HashMap<(u32, u32), u64>,
+    counts: HashMap<CountKey, Values>,
+    /// What was watched.
+    pub signal: Signal,
     /// Samples kept.
     pub samples: u64,
     /// Samples whose stack is complete.
@@ -40,6 +54,14 @@ pub struct Window {
 }
 
 impl Window {
+    /// An empty window of a signal.
+    pub fn new(signal: Signal) -> Self {
+        Self {
+            signal,
+            ..Self::default()
+        }
+    }
+
     /// Counts a sample. Bare frames have been located already where that was possible.
     pub fn add(&mut self, sample: &StackSample, labels: LabelSet) {
         let task = (self.tasks).intern((sample.pid, sample.tid, sample.comm.clone(), labels));
@@ -48,7 +70,11 @@ impl Window {
             self.lose(Loss::TableFull);
             return;
         };
-        *self.counts.entry((task, stack)).or_default() += 1;
+        let (wait, values) = values(sample.measured);
+        let sums = self.counts.entry((task, stack, wait)).or_default();
+        for (sum, value) in sums.iter_mut().zip(values) {
+            *sum = sum.saturating_add(value);
+        }
         self.samples += 1;
         self.fallback += u64::from(sample.fallback);
         match sample.end {
@@ -88,14 +114,33 @@ impl Window {
     /// The counts, in the order of stacks and tasks.
     pub fn counts(&self) -> Vec<CountedStack> {
         let mut counts: Vec<_> = (self.counts.iter())
-            .map(|((task, stack), count)| CountedStack {
+            .map(|((task, stack, wait), values)| CountedStack {
                 task: *task,
                 stack: *stack,
-                count: *count,
+                wait: *wait,
+                values: *values,
             })
             .collect();
-        counts.sort_unstable_by_key(|counted| (counted.stack, counted.task));
+        counts.sort_unstable_by_key(|counted| (counted.stack, counted.task, counted.wait));
         counts
+    }
+}
+
+/// The values of a sample, and how its thread left the CPU.
+fn values(measured: Measured) -> (Option<Wait>, Values) {
+    /// 584 years of waiting.
+    const FOR_EVER: u64 = u64::MAX;
+    match measured {
+        Measured::OnCpu => (None, [1, 0, 0]),
+        Measured::OffCpu {
+            wait,
+            delay,
+            events,
+            run_queue,
+        } => {
+            let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(FOR_EVER);
+            (Some(wait), [ns(delay), events, ns(run_queue)])
+        }
     }
 }
 
@@ -168,8 +213,8 @@ mod tests {
 
     use super::{Place, Window};
     use crate::model::{
-        Avma, FileOffset, LabelSet, ObjectId, Pid, StackEnd, StackSample, Tid, Truncation,
-        UserFrame,
+        Avma, FileOffset, LabelSet, Measured, ObjectId, Pid, Signal, StackEnd, StackSample, Tid,
+        Truncation, UserFrame, Wait,
     };
 
     fn sample(end: StackEnd, offset: u64) -> StackSample {
@@ -179,6 +224,7 @@ mod tests {
             tid: Tid(2),
             comm: "worker".to_owned(),
             cgroup_id: 0,
+            measured: Measured::OnCpu,
             user: vec![UserFrame::Object {
                 object: ObjectId(1),
                 offset: FileOffset(offset),
@@ -198,10 +244,36 @@ mod tests {
         let counts: Vec<u64> = window
             .counts()
             .iter()
-            .map(|counted| counted.count)
+            .map(|counted| counted.values[0])
             .collect();
         assert_eq!(vec![3, 1], counts);
         assert_eq!((4, 4), (window.samples, window.complete));
+    }
+
+    #[test]
+    fn waits_are_summed_apart_from_preemptions() {
+        let mut window = Window::new(Signal::OffCpu);
+        for (wait, ms) in [(Wait::Blocked, 1), (Wait::Runnable, 2), (Wait::Blocked, 4)] {
+            let measured = Measured::OffCpu {
+                wait,
+                delay: Duration::from_millis(ms),
+                events: 3,
+                run_queue: Duration::from_micros(ms),
+            };
+            let sample = StackSample {
+                measured,
+                ..sample(StackEnd::Complete, 1)
+            };
+            window.add(&sample, LabelSet::default());
+        }
+        let counts: Vec<_> = (window.counts().iter())
+            .map(|counted| (counted.wait, counted.values))
+            .collect();
+        let expected = vec![
+            (Some(Wait::Blocked), [5_000_000, 6, 5_000]),
+            (Some(Wait::Runnable), [2_000_000, 3, 2_000]),
+        ];
+        assert_eq!(expected, counts);
     }
 
     #[test]

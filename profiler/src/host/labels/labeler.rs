@@ -220,7 +220,7 @@ mod tests {
         super::relabel::RuleText, BuildId, CgroupFacts, LabelRules, Labeler, Labels, Pid,
         ProcessFacts, Program, Rule, StackSample, label, service,
     };
-    use crate::model::{StackEnd, Tid};
+    use crate::model::{Measured, StackEnd, Tid};
 
     fn sample(pid: u32, comm: &str) -> StackSample {
         StackSample {
@@ -228,6 +228,7 @@ mod tests {
             pid: Pid(pid),
             tid: Tid(pid),
             comm: comm.to_owned(),
+            measured: Measured::OnCpu,
             cgroup_id: 7,
             user: Vec::new(),
             kernel: Vec::new(),

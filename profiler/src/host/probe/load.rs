@@ -1,6 +1,6 @@
 //! Loading: configuration into read-only data, programs into the kernel.
 
-use std::{fs, os::fd::OwnedFd};
+use std::{fs, os::fd::OwnedFd, time::Duration};
 
 use aya::{
     Ebpf, EbpfLoader,
@@ -11,12 +11,16 @@ use aya_log::EbpfLogger;
 use profiler_common::{
     ABI_VERSION,
     counter::Counter,
-    limits::{COMM_SIZE_BYTES, NODES_MAX},
+    limits::{COMM_SIZE_BYTES, NODES_MAX, OFF_CPU_PERIOD_NS_MAX, OFF_CPU_THREADS_MAX},
     probe_config::{FILTER_CGROUP, FILTER_COMM, FILTER_PID, OFFSET_MISSING, ProbeConfig},
 };
 
 use super::{
-    KernelMappings, KernelRules, KernelTables, ProbeError, abi::Abi, btf::KernelTypes, sys,
+    KernelMappings, KernelRules, KernelTables, ProbeError,
+    abi::Abi,
+    btf::KernelTypes,
+    off_cpu::{Arrival, load_off_cpu},
+    sys,
 };
 use crate::model::Pid;
 
@@ -33,6 +37,10 @@ const RING_SIZE_BYTES_MIN: u32 = 1 << 20;
 const RING_SIZE_BYTES_MAX: u32 = 64 << 20;
 /// Bytes of a usual sample: 30 user and 10 kernel frames, rounded up.
 const SAMPLE_SIZE_BYTES: u32 = 512;
+
+/// Waits a second and CPU that the ring has room for. A guess: with a period of 1 ms, three CPUs'
+/// worth of threads that wait in turns make as many.
+const WAITS_HZ: u32 = 3_000;
 
 /// How user stacks are followed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -68,6 +76,8 @@ pub struct ProbeOptions {
     pub rate_hz: u32,
     /// CPUs of the host: sizes the ring.
     pub cpus: u32,
+    /// Waits off the CPU are measured, and those of this length or longer are all sent.
+    pub off_cpu_period: Option<Duration>,
 }
 
 /// The probe in the kernel, with its maps.
@@ -75,6 +85,8 @@ pub struct Probe {
     pub(super) object: Ebpf,
     /// The sampling program that loaded.
     pub(super) sampler: &'static str,
+    /// How the end of a wait off the CPU is seen, when waits are measured.
+    pub(super) off_cpu: Option<Arrival>,
     /// Mappings by process.
     pub mappings: KernelMappings,
     /// Unwind tables by slot.
@@ -115,6 +127,7 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         .map_max_entries("SAMPLES", ring_size_bytes(options))
         .map_max_entries("MAPPINGS", nodes)
         .map_max_entries("TARGETS", nodes)
+        .map_max_entries("DEPARTURES", departures_wanted(options))
         .load(OBJECT)
         .map_err(ProbeError::Load)?;
     let mut logger = EbpfLogger::init(&mut object).map_err(ProbeError::Log)?;
@@ -126,8 +139,13 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         })?;
     }
     let sampler = load_sampler(&mut object, options.unwinding)?;
+    let off_cpu = match options.off_cpu_period {
+        Some(_period) => Some(load_off_cpu(&mut object, sampler)?),
+        None => None,
+    };
     let mut probe = Probe {
         sampler,
+        off_cpu,
         mappings: KernelMappings::new(take_map(&mut object, "MAPPINGS")?)?,
         tables: Some((
             KernelRules::new(take_map(&mut object, "RULES")?)?,
@@ -194,10 +212,17 @@ fn nodes_wanted() -> u32 {
         .max(NODES_MAX)
 }
 
+/// Threads to remember: none, which takes one, while no waits are measured.
+fn departures_wanted(options: &ProbeOptions) -> u32 {
+    options.off_cpu_period.map_or(1, |_on| OFF_CPU_THREADS_MAX)
+}
+
 /// Two seconds of samples, in bytes, as a power of two.
 fn ring_size_bytes(options: &ProbeOptions) -> u32 {
+    let waits = options.off_cpu_period.map_or(0, |_on| WAITS_HZ);
     let samples = options
         .rate_hz
+        .saturating_add(waits)
         .saturating_mul(options.cpus)
         .saturating_mul(2);
     samples
@@ -241,6 +266,22 @@ fn probe_config(options: &ProbeOptions) -> ProbeConfig {
         task_mm: task("mm"),
         task_stack: task("stack"),
         task_tgid: task("tgid"),
+        // Renamed in 5.14.
+        task_state: match task("__state") {
+            OFFSET_MISSING => task("state"),
+            offset => offset,
+        },
+        task_run_delay: (types.as_ref())
+            .and_then(|types| {
+                let info = types.offset_of("task_struct", "sched_info")?;
+                info.checked_add(types.offset_of("sched_info", "run_delay")?)
+            })
+            .unwrap_or(OFFSET_MISSING),
+        off_cpu_period_ns: options
+            .off_cpu_period
+            .and_then(|period| u64::try_from(period.as_nanos()).ok())
+            .unwrap_or(0)
+            .min(OFF_CPU_PERIOD_NS_MAX),
         user_regs_offset: KERNEL_STACK_SIZE_BYTES - REGISTERS_SIZE_BYTES,
         frame_pointers_only: u32::from(options.unwinding == Unwinding::FramePointers),
         task_in_execve_bits: types
@@ -302,8 +343,8 @@ impl Probe {
             .map_or(0, |slots| slots.iter().sum())
     }
 
-    /// Nanoseconds and runs of the sampling program so far; `None` where the kernel cannot tell.
-    pub fn sampler_run_time(&self) -> Option<(std::time::Duration, u64)> {
+    /// Time in and runs of the sampling program so far; `None` where the kernel cannot tell.
+    pub fn sampler_run_time(&self) -> Option<(Duration, u64)> {
         let program: &PerfEvent = self.object.program(self.sampler)?.try_into().ok()?;
         let info = program.info().ok()?;
         Some((info.run_time(), info.run_count()))

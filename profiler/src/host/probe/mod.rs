@@ -12,6 +12,7 @@ mod kernel_mappings;
 mod kernel_rules;
 mod kernel_tables;
 mod load;
+mod off_cpu;
 mod survey;
 mod sys;
 
@@ -25,5 +26,6 @@ pub use self::{
     kernel_rules::KernelRules,
     kernel_tables::{KernelTables, PreparedTable},
     load::{Filter, Probe, ProbeOptions, Unwinding, load},
+    off_cpu::{attach_off_cpu, detach_off_cpu},
     survey::{Finding, Survey, survey},
 };

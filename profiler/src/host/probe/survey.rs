@@ -1,6 +1,6 @@
 //! What this kernel and these privileges allow, found by trying.
 
-use std::{error::Error, ffi::CStr, fmt, fs, io};
+use std::{error::Error, ffi::CStr, fmt, fs, io, time::Duration};
 
 use aya::programs::ProgramType;
 use serde::Serialize;
@@ -10,12 +10,15 @@ use super::{
     attach::{SamplingClock, attach_lifecycle, attach_sampling, open_process_events},
     btf::KernelTypes,
     load::{Filter, ProbeOptions, has_task_pt_regs, load},
+    off_cpu::attach_off_cpu,
     sys,
 };
 use crate::model::Pid;
 
 /// Rate of the trial: enough to attach, too slow to cost anything.
 const TRIAL_RATE_HZ: u32 = 1;
+/// Waits that the trial sends: hardly any.
+const TRIAL_PERIOD: Duration = Duration::from_secs(1);
 /// A function that every kernel has, for the trial of kprobes.
 const KERNEL_FUNCTION: &CStr = c"schedule";
 /// Capabilities the daemon needs, with their bits. Source: `linux/capability.h`.
@@ -84,6 +87,7 @@ pub fn survey() -> Survey {
             "run as root, or with CAP_BPF and CAP_PERFMON",
         ),
         cycle_counter(clock),
+        off_cpu(),
         process_records(),
         finding(
             "user registers in system calls",
@@ -181,10 +185,31 @@ fn try_sampling(unwinding: Unwinding) -> Result<SamplingClock, ProbeError> {
         unwinding,
         rate_hz: TRIAL_RATE_HZ,
         cpus: 1,
+        off_cpu_period: None,
     };
     let mut probe = load(&options)?;
     attach_lifecycle(&mut probe)?;
     Ok(attach_sampling(&mut probe, TRIAL_RATE_HZ)?.clock)
+}
+
+/// Whether time off the CPU can be measured: attaches it, and takes it away again.
+fn off_cpu() -> Finding {
+    let attempt = || {
+        let mut probe = load(&ProbeOptions {
+            filter: Filter::default(),
+            unwinding: Unwinding::Auto,
+            rate_hz: TRIAL_RATE_HZ,
+            cpus: 1,
+            off_cpu_period: Some(TRIAL_PERIOD),
+        })?;
+        attach_off_cpu(&mut probe)
+    };
+    finding(
+        "time off the CPU",
+        attempt().map(|hook| format!("waits begin at sched_switch and end at {hook}")),
+        "no off-CPU profiles",
+        "kernel 6.14 or later (sched_exit_tp), or one with CONFIG_KPROBE_EVENTS",
+    )
 }
 
 /// What makes the samples, in words.

@@ -5,13 +5,17 @@ use std::time::Duration;
 use profiler_common::{
     mapping::{self, FramePlace},
     notice::{Notice, NoticeKind},
-    sample::{FLAG_FALLBACK, SampleHeader, Verdict},
+    sample::{
+        FLAG_FALLBACK, SampleHeader, SignalCode, VALUE_DELAY_NS, VALUE_EVENTS, VALUE_RUN_QUEUE_NS,
+        Verdict, WaitCode,
+    },
 };
 use zerocopy::FromBytes as _;
 
 use super::DecodeError;
 use crate::model::{
-    Avma, Event, FileOffset, ObjectId, Pid, StackEnd, StackSample, Tid, Truncation, UserFrame,
+    Avma, Event, FileOffset, Measured, ObjectId, Pid, StackEnd, StackSample, Tid, Truncation,
+    UserFrame, Wait,
 };
 
 /// Reads one sample record.
@@ -36,10 +40,35 @@ pub fn decode_sample(record: &[u8]) -> Result<StackSample, DecodeError> {
         tid: Tid(header.tid),
         comm: decode_comm(&header.comm),
         cgroup_id: header.cgroup_id,
+        measured: decode_measured(&header)?,
         user: words.by_ref().take(user_count).map(decode_frame).collect(),
         kernel: words.map(Avma).collect(),
         end: decode_end(header.verdict)?,
         fallback: header.flags & FLAG_FALLBACK != 0,
+    })
+}
+
+/// What the sample measured.
+fn decode_measured(header: &SampleHeader) -> Result<Measured, DecodeError> {
+    let unknown = |what, code: u8| DecodeError::UnknownCode {
+        what,
+        code: u32::from(code),
+    };
+    let signal = SignalCode::try_from(header.signal).map_err(|code| unknown("signal", code))?;
+    let wait = WaitCode::try_from(header.wait).map_err(|code| unknown("wait", code))?;
+    let wait = match (signal, wait) {
+        (SignalCode::Cpu, _) => return Ok(Measured::OnCpu),
+        (SignalCode::OffCpu, WaitCode::Blocked) => Wait::Blocked,
+        (SignalCode::OffCpu, WaitCode::Runnable) => Wait::Runnable,
+        (SignalCode::OffCpu, WaitCode::Idle) => Wait::Idle,
+        (SignalCode::OffCpu, WaitCode::None) => return Err(unknown("wait", header.wait)),
+    };
+    let value = |place: usize| header.values.get(place).copied().unwrap_or_default();
+    Ok(Measured::OffCpu {
+        wait,
+        delay: Duration::from_nanos(value(VALUE_DELAY_NS)),
+        events: value(VALUE_EVENTS),
+        run_queue: Duration::from_nanos(value(VALUE_RUN_QUEUE_NS)),
     })
 }
 
@@ -107,10 +136,12 @@ pub fn decode_notice(record: &[u8]) -> Result<Event, DecodeError> {
 
 #[cfg(test)]
 mod tests {
-    use profiler_common::sample::{SampleHeader, Verdict};
+    use std::time::Duration;
+
+    use profiler_common::sample::{SampleHeader, SignalCode, Verdict, WaitCode};
     use zerocopy::IntoBytes as _;
 
-    use super::{DecodeError, StackEnd, Truncation, UserFrame, decode_sample};
+    use super::{DecodeError, Measured, StackEnd, Truncation, UserFrame, Wait, decode_sample};
     use crate::model::{Avma, FileOffset, ObjectId};
 
     /// The one place that knows how a record is laid out for these tests.
@@ -165,6 +196,30 @@ mod tests {
         assert!(
             decode_sample(&shifted[1..]).is_ok(),
             "alignment does not matter"
+        );
+    }
+
+    #[test]
+    fn a_wait_carries_its_weighted_values() {
+        let mut header = SampleHeader {
+            signal: SignalCode::OffCpu as u8,
+            wait: WaitCode::Blocked as u8,
+            values: [1_000_000, 20, 3_000],
+            ..SampleHeader::default()
+        };
+        let measured = Measured::OffCpu {
+            wait: Wait::Blocked,
+            delay: Duration::from_millis(1),
+            events: 20,
+            run_queue: Duration::from_micros(3),
+        };
+        assert_eq!(measured, decode_sample(header.as_bytes()).unwrap().measured);
+        header.wait = WaitCode::None as u8;
+        assert!(decode_sample(header.as_bytes()).is_err(), "not off the CPU");
+        header.signal = SignalCode::Cpu as u8;
+        assert_eq!(
+            Measured::OnCpu,
+            decode_sample(header.as_bytes()).unwrap().measured
         );
     }
 

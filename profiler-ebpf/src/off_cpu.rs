@@ -1,0 +1,153 @@
+//! Time off the CPU.
+//!
+//! Both ends are seen in the task's own context. When it leaves, time and state are noted. When it
+//! is back, before it runs on, the wait is measured, a draw decides, and both stacks are walked as
+//! for a CPU sample: its memory is there again and it has not changed its stack yet. The wait ends
+//! at the switch, not when this end is seen: that is microseconds later, which short waits are not
+//! to be charged for.
+
+use aya_ebpf::{
+    EbpfContext,
+    helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns, generated::bpf_get_prandom_u32},
+};
+use profiler_common::{
+    counter::Counter,
+    departure::Departure,
+    sample::{SignalCode, VALUE_DELAY_NS, VALUE_EVENTS, VALUE_RUN_QUEUE_NS, WaitCode},
+};
+
+use crate::{
+    emit, filter,
+    maps::{DEPARTURES, SWITCHED_AT_NS, Scratch, config},
+    stack,
+    task::{self, state},
+};
+
+/// Notes that the current task leaves the CPU.
+#[inline(always)]
+pub(crate) fn leave() {
+    // SAFETY: a helper without arguments.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if let Some(switched_at) = SWITCHED_AT_NS.get_ptr_mut(0) {
+        // SAFETY: a live map element of this CPU, with preemption off.
+        unsafe { *switched_at = now };
+    }
+    let ids = bpf_get_current_pid_tgid();
+    let tid = ids as u32;
+    if tid == 0 {
+        // The idle task: a CPU has nothing to do.
+        return;
+    }
+    let state = task::state();
+    if state & state::DEAD != 0 {
+        _ = DEPARTURES.remove(tid);
+        return;
+    }
+    if !filter::selects_current((ids >> 32) as u32) {
+        emit::count(Counter::OffCpuFiltered, 1);
+        return;
+    }
+    let departure = Departure {
+        left_at_ns: now,
+        run_delay_ns: task::run_delay_ns(),
+        wait: u32::from(wait_of(state) as u8),
+        reserved: 0,
+    };
+    if let Some(known) = DEPARTURES.get_ptr_mut(tid) {
+        // SAFETY: a live map element; only its own thread writes it, and elements are freed by
+        // their own thread only.
+        unsafe { *known = departure };
+    } else if DEPARTURES.insert(tid, departure, 0).is_err() {
+        emit::count(Counter::OffCpuThreadsFull, 1);
+    }
+}
+
+/// What a state means.
+#[inline(always)]
+fn wait_of(state: u32) -> WaitCode {
+    if state == 0 {
+        return WaitCode::Runnable;
+    }
+    // A kernel thread that waits for its work does so interruptibly, or says that it is no load.
+    if state & (state::INTERRUPTIBLE | state::NOLOAD) != 0 && task::is_kernel_thread() {
+        return WaitCode::Idle;
+    }
+    WaitCode::Blocked
+}
+
+/// Measures the wait of the current task, which has just got a CPU again.
+#[inline(always)]
+pub(crate) fn arrive(ctx: &impl EbpfContext, walk: impl Fn(*mut Scratch)) {
+    let ids = bpf_get_current_pid_tgid();
+    let (Some(departure), Some(switched_at)) = (
+        DEPARTURES.get_ptr_mut(ids as u32),
+        SWITCHED_AT_NS.get_ptr_mut(0),
+    ) else {
+        return;
+    };
+    // SAFETY: live map elements: one that only its own thread writes, and one of this CPU.
+    let (left, now) = unsafe { (*departure, *switched_at) };
+    if left.left_at_ns == 0 || now <= left.left_at_ns {
+        return;
+    }
+    // SAFETY: as above.
+    unsafe { (*departure).left_at_ns = 0 };
+    let delay_ns = now - left.left_at_ns;
+    if !is_drawn(delay_ns) {
+        emit::count(Counter::OffCpuThinned, 1);
+        return;
+    }
+    let Some(scratch) = stack::claim(stack::CLASS_SCHEDULER) else {
+        emit::count(Counter::OffCpuScratchBusy, 1);
+        return;
+    };
+    let side = task::load_saved_registers(scratch);
+    stack::begin(scratch, (ids >> 32) as u32);
+    weigh(scratch, delay_ns, &left);
+    let kernel_frames = stack::take(ctx, scratch, side, walk);
+    emit::sample(scratch, SignalCode::OffCpu, kernel_frames);
+    stack::release(scratch);
+}
+
+/// Whether a wait is sent: with a probability of its length over the period, at most one.
+#[inline(always)]
+fn is_drawn(delay_ns: u64) -> bool {
+    let period_ns = config!(off_cpu_period_ns);
+    period_ns <= delay_ns || (period_ns * random()) >> 32 < delay_ns
+}
+
+/// A number below 2^32.
+#[inline(always)]
+fn random() -> u64 {
+    // SAFETY: a helper without arguments.
+    u64::from(unsafe { bpf_get_prandom_u32() } as u32)
+}
+
+/// Writes the values of a wait, times one over the probability that it was sent with.
+#[inline(always)]
+fn weigh(scratch: *mut Scratch, delay_ns: u64, left: &Departure) {
+    let period_ns = config!(off_cpu_period_ns);
+    let queued_ns = task::run_delay_ns().saturating_sub(left.run_delay_ns);
+    // The two clocks may differ by a little.
+    let queued_ns = if queued_ns < delay_ns {
+        queued_ns
+    } else {
+        delay_ns
+    };
+    let values = if period_ns <= delay_ns || delay_ns == 0 {
+        [delay_ns, 1, queued_ns]
+    } else {
+        // The number of waits is no integer: one of its two neighbours is drawn, so that the mean
+        // is right. With u below the delay, (period + u) / delay does that.
+        let events = (period_ns + random() % delay_ns) / delay_ns;
+        [period_ns, events, queued_ns * period_ns / delay_ns]
+    };
+    // SAFETY: a live map element that the caller claimed.
+    unsafe {
+        let header = &raw mut (*scratch).record.header;
+        (*header).wait = left.wait as u8;
+        (*header).values[VALUE_DELAY_NS] = values[0];
+        (*header).values[VALUE_EVENTS] = values[1];
+        (*header).values[VALUE_RUN_QUEUE_NS] = values[2];
+    }
+}
