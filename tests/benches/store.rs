@@ -18,7 +18,7 @@ use std::{
 use anyhow::Context as _;
 use profiler::{
     clock,
-    model::{Selection, SenderId},
+    model::{Selection, SenderId, TimeRange},
     service::{
         query::{By, Question, Reader, diff, flame_graph, top, trend},
         store::{EmbeddedStore, QueryLimits, Store, StoreOptions},
@@ -83,7 +83,7 @@ fn main() -> anyhow::Result<()> {
 fn ingest(capture: &Arc<Capture>, hosts: u32) -> anyhow::Result<()> {
     let dir = TempDir::new()?;
     let shape = FleetShape::default();
-    let epoch = clock::wall() - Duration::from_secs(2 * 3600);
+    let epoch = clock::wall().saturating_sub(Duration::from_secs(2 * 3600));
     // Made before, so that only the store is measured.
     let mut fleet: Vec<SimulatedHost> = (0..hosts)
         .map(|number| SimulatedHost::new(Arc::clone(capture), shape, number))
@@ -132,8 +132,8 @@ fn ingest(capture: &Arc<Capture>, hosts: u32) -> anyhow::Result<()> {
 /// A day of hosts, then questions over all of it.
 fn queries(capture: &Arc<Capture>, hosts: u32) -> anyhow::Result<()> {
     let dir = TempDir::new()?;
-    let end = clock::wall() - Duration::from_secs(3600);
-    let epoch = end - DAY_WINDOW * DAY_WINDOWS;
+    let end = clock::wall().saturating_sub(Duration::from_secs(3600));
+    let epoch = end.saturating_sub(DAY_WINDOW * DAY_WINDOWS);
     fill(capture, hosts, dir.path(), epoch)?;
     let megabytes = size_bytes(dir.path())? as f64 / 1e6;
     for question in ["flamegraph", "top", "series", "diff"] {
@@ -159,7 +159,7 @@ fn queries(capture: &Arc<Capture>, hosts: u32) -> anyhow::Result<()> {
             question,
             percentile_95(&mut cold),
             percentile_95(&mut warm),
-            store.stats().rows,
+            store.stats().rows_stored,
             megabytes,
         );
     }
@@ -214,7 +214,8 @@ fn ask(reader: &Reader, question: &str, selection: &Selection) -> anyhow::Result
         "top" => drop(top(reader, selection, &By::Function, 50, &limits)?),
         "series" => drop(trend(reader, selection, Duration::ZERO, &[], &limits)?),
         _ => {
-            let middle = selection.range.start.midpoint(selection.range.end);
+            let TimeRange { start, end } = selection.range;
+            let middle = start.saturating_add(end.saturating_sub(start) / 2);
             let (mut before, mut after) = (selection.clone(), selection.clone());
             before.range.end = middle;
             after.range.start = middle;
