@@ -8,6 +8,7 @@ pub mod config;
 pub mod host;
 pub mod model;
 pub mod render;
+#[cfg(feature = "service")]
 pub mod service;
 pub mod telemetry;
 pub mod wire;

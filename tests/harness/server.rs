@@ -56,6 +56,7 @@ impl Server {
             // To the end, so that the service never waits for a reader.
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 if let Some((_words, address)) = line.split_once("listening on http://") {
+                    let address = address.split(',').next().unwrap_or(address);
                     drop(send.send(address.trim().to_owned()));
                 }
                 super::say(&format!("service: {line}"));

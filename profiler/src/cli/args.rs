@@ -5,8 +5,10 @@ use clap_complete::Shell;
 
 use super::{
     convert::ConvertArgs, daemon::DaemonArgs, diff::DiffArgs, doctor::DoctorArgs, query::QueryArgs,
-    record::RecordArgs, serve::ServeArgs, top::TopArgs, up::UpArgs,
+    record::RecordArgs, top::TopArgs,
 };
+#[cfg(feature = "service")]
+use super::{serve::ServeArgs, up::UpArgs};
 
 /// An eBPF host profiler: complete stacks of every process, no frame pointers needed.
 #[derive(Debug, Parser)]
@@ -39,6 +41,7 @@ pub enum Command {
     /// Record a profile and write it to files
     Record(RecordArgs),
     /// Profile this host all the time and answer questions about it
+    #[cfg(feature = "service")]
     Up(UpArgs),
     /// Watch this host live, by process and function
     Top(TopArgs),
@@ -51,6 +54,7 @@ pub enum Command {
     /// Convert a profile from one format to another
     Convert(ConvertArgs),
     /// Run the query service
+    #[cfg(feature = "service")]
     Serve(ServeArgs),
     /// Say what this kernel and these privileges allow, what is lost, and what to do
     Doctor(DoctorArgs),

@@ -8,8 +8,10 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     args::{Args, Command},
-    convert, daemon, diff, doctor, output, query, record, serve, top, up,
+    convert, daemon, diff, doctor, output, query, record, top,
 };
+#[cfg(feature = "service")]
+use super::{serve, up};
 use crate::{config::ConfigError, host::run::ProbeError, render::FormatError};
 
 /// A check failed, or anything else went wrong.
@@ -38,12 +40,14 @@ pub fn run(args: &Args) -> ExitCode {
 fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Record(args) => record::run(args),
+        #[cfg(feature = "service")]
         Command::Up(args) => up::run(args),
         Command::Top(args) => top::run(args),
         Command::Daemon(args) => daemon::run(args),
         Command::Query(args) => query::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Convert(args) => convert::run(args),
+        #[cfg(feature = "service")]
         Command::Serve(args) => serve::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Completions { shell } => {
@@ -71,7 +75,10 @@ fn start_log(args: &Args) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);
+    #[cfg(feature = "service")]
     let is_json = matches!(&args.command, Command::Serve(serve) if serve.log_json);
+    #[cfg(not(feature = "service"))]
+    let is_json = false;
     if is_json {
         log.json().init();
     } else {

@@ -4,6 +4,7 @@
 //! data to standard output.
 
 pub mod args;
+#[cfg(feature = "service")]
 mod backup;
 pub mod convert;
 mod cost;
@@ -15,9 +16,11 @@ pub mod input;
 pub mod output;
 pub mod query;
 pub mod record;
+#[cfg(feature = "service")]
 pub mod serve;
 mod signals;
 pub mod top;
+#[cfg(feature = "service")]
 pub mod up;
 
 pub use self::{args::Args, exit::run};

@@ -12,10 +12,7 @@ use super::{
 };
 use crate::{
     config::{self, ServiceConfig},
-    service::{
-        run::{Service, open_store},
-        store::Store as _,
-    },
+    service::run::{Service, Store as _, open_store},
 };
 
 /// Run the query service: it takes what daemons deliver, stores it and answers.

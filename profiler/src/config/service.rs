@@ -212,12 +212,16 @@ mod tests {
 
     use super::{super::load, ConfigError, RoleName, ServiceConfig, days};
 
+    /// A file with a text.
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
     /// Loads a text as a file.
     fn parse(text: &str) -> Result<ServiceConfig, ConfigError> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("profiler.toml");
-        std::fs::write(&path, text).unwrap();
-        load(&path)
+        load(file(text).path())
     }
 
     #[test]

@@ -50,8 +50,11 @@ pub(super) struct HeldStore {
     inner: MemoryStore,
     is_full: AtomicBool,
     /// Batches that are not durable while this is held.
-    held: Mutex<Option<Vec<oneshot::Sender<Result<(), Arc<StoreError>>>>>>,
+    held: Mutex<Option<Vec<Durable>>>,
 }
+
+/// Tells a batch's sender that it is durable.
+type Durable = oneshot::Sender<Result<(), Arc<StoreError>>>;
 
 impl HeldStore {
     /// Has no room from now on, or has room.
@@ -71,8 +74,22 @@ impl HeldStore {
 
     /// All that waits is durable.
     pub(super) fn release(&self) {
-        for sender in self.held.lock().unwrap().take().unwrap_or_default() {
-            drop(sender.send(Ok(())));
+        let held = self.held.lock().unwrap().take();
+        for durable in held.unwrap_or_default() {
+            drop(durable.send(Ok(())));
+        }
+    }
+
+    /// What tells that a batch is durable: the inner store's, or while batches are held, one of
+    /// those that wait.
+    fn holding(&self, appended: Appended) -> Appended {
+        match &mut *self.held.lock().unwrap() {
+            None => appended,
+            Some(held) => {
+                let (durable, receiver) = oneshot::channel();
+                held.push(durable);
+                Appended(receiver)
+            }
         }
     }
 }
@@ -84,14 +101,7 @@ impl Store for HeldStore {
             return Err(StoreError::Full { reason });
         }
         let appended = self.inner.append(sender, number, batch)?;
-        match &mut *self.held.lock().unwrap() {
-            None => Ok(appended),
-            Some(held) => {
-                let (durable, receiver) = oneshot::channel();
-                held.push(durable);
-                Ok(Appended(receiver))
-            }
-        }
+        Ok(self.holding(appended))
     }
 
     fn durable_sequence(&self, sender: SenderId) -> u64 {
@@ -266,10 +276,11 @@ impl Daemon {
     /// Says hello and is welcomed; says which number is durable.
     pub(super) async fn hello(&mut self, sender: u8) -> u64 {
         self.say_hello(sender).await;
-        match self.next().await.unwrap() {
-            Message::Welcome(welcome) => welcome.durable_sequence,
-            other => panic!("no welcome: {other:?}"),
-        }
+        let answer = self.next().await.unwrap();
+        let Message::Welcome(welcome) = answer else {
+            panic!("no welcome: {answer:?}");
+        };
+        welcome.durable_sequence
     }
 
     /// Says hello.
@@ -306,11 +317,13 @@ impl Daemon {
     /// Waits until a number is acknowledged; other answers on the way there are passed over.
     pub(super) async fn acknowledged(&mut self, sequence: u64) {
         loop {
-            match self.next().await.unwrap() {
-                Message::Ack(ack) if ack.sequence == sequence => return,
-                Message::Ack(ack) => assert!(ack.sequence < sequence, "{ack:?}"),
-                _ => {}
+            let Message::Ack(ack) = self.next().await.unwrap() else {
+                continue;
+            };
+            if ack.sequence == sequence {
+                return;
             }
+            assert!(ack.sequence < sequence, "{ack:?}");
         }
     }
 

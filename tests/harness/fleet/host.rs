@@ -71,12 +71,6 @@ impl SimulatedHost {
         format!("host-{:04}", self.number)
     }
 
-    /// Forgets what was defined: the next batch needs nothing that came before.
-    pub fn define_again(&mut self) {
-        self.defined.clear();
-        self.defined_frames.clear();
-    }
-
     /// The window of a number, with the definitions that no earlier one had.
     pub fn batch(&mut self, window: u32, epoch: Duration) -> Batch {
         let mut chance = Chance(u64::from(self.number) << 32 | u64::from(window) | 1 << 63);

@@ -61,7 +61,7 @@ impl Sender {
         server.clone_into(&mut self.server);
     }
 
-    /// Puts a batch in the line. It must need no definition that an unacknowledged batch has.
+    /// Puts a batch in the line. What it needs is defined in it or in an earlier one.
     pub fn push(&mut self, batch: Batch) {
         self.waiting.push_back((self.next, batch));
         self.next += 1;
@@ -144,14 +144,12 @@ impl Sender {
             }
             ingest_response::Message::Ack(ack) => {
                 let now = clock::monotonic();
-                while let Some((_sequence, at)) =
-                    in_flight.pop_front_if(|(sequence, _at)| *sequence <= ack.sequence)
-                {
+                while let Some(at) = take_durable(in_flight, ack.sequence) {
                     self.latencies.push(now.saturating_sub(at));
                 }
                 self.remove(ack.sequence, sent);
             }
-            // Each batch here has all it needs, so this is only met after a restart in between.
+            // From the first one again: what was missing is defined before it is needed.
             ingest_response::Message::Missing(_) => {
                 *sent = 0;
                 in_flight.clear();
@@ -166,13 +164,20 @@ impl Sender {
 
     /// Removes what is durable from the line.
     fn remove(&mut self, durable: u64, sent: &mut usize) {
-        while let Some((_sequence, batch)) =
-            (self.waiting).pop_front_if(|(sequence, _batch)| *sequence <= durable)
-        {
+        while let Some(batch) = take_durable(&mut self.waiting, durable) {
             self.acknowledged += samples(&batch);
             *sent = sent.saturating_sub(1);
         }
     }
+}
+
+/// Takes the first of a line out of it, if its number is durable.
+fn take_durable<T>(line: &mut VecDeque<(u64, T)>, durable: u64) -> Option<T> {
+    let (sequence, _first) = line.front()?;
+    if durable < *sequence {
+        return None;
+    }
+    line.pop_front().map(|(_sequence, first)| first)
 }
 
 /// The next answer of the server.

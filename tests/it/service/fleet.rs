@@ -33,11 +33,10 @@ fn peak_memory_mib(pid: u32) -> u64 {
 
 /// Delivers windows of one host, however often the server wants it to try again.
 async fn daemon(capture: Arc<Capture>, shape: FleetShape, number: u32, url: String) -> Sender {
-    let epoch = clock::wall() - Duration::from_secs(600);
+    let epoch = clock::wall().saturating_sub(Duration::from_secs(600));
     let mut host = SimulatedHost::new(capture, shape, number);
     let mut sender = Sender::new(&url, &host.name(), number);
     for window in 0..WINDOWS {
-        host.define_again();
         sender.push(host.batch(window, epoch));
     }
     for _ in 0..20 {

@@ -138,7 +138,10 @@ async fn feed(server: &Server) {
     let capture = std::sync::Arc::new(Capture::build().unwrap());
     let mut host = SimulatedHost::new(capture, FleetShape::default(), 7);
     let mut sender = Sender::new(&server.url(), &host.name(), 7);
-    sender.push(host.batch(0, clock::wall() - std::time::Duration::from_secs(60)));
+    sender.push(host.batch(
+        0,
+        clock::wall().saturating_sub(std::time::Duration::from_secs(60)),
+    ));
     sender.deliver().await.unwrap();
 }
 

@@ -51,6 +51,7 @@ pub(super) fn build(repository: &Repository, folder: &Path) -> anyhow::Result<Pa
 fn product(repository: &Repository) -> anyhow::Result<PathBuf> {
     repository
         .cargo(["build", "--package", "profiler", "--profile", "guest"])
+        .args(["--no-default-features"])
         .args(["--target", TARGET])
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .run()

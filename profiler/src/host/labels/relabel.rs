@@ -216,14 +216,14 @@ mod tests {
             .collect()
     }
 
-    /// A rule of these parts; a part that is not given has its default.
-    fn rule(parts: &[(&str, &str)]) -> Result<Rule, RelabelError> {
+    /// The text of a rule of these parts; a part that is not given has its default.
+    fn rule_text(parts: &[(&str, &str)]) -> RuleText {
         let mut text = RuleText::default();
         for (name, value) in parts {
             let value = (*value).to_owned();
             match *name {
                 "source_labels" => {
-                    text.source_labels = value.split(',').map(str::to_owned).collect()
+                    text.source_labels = value.split(',').map(str::to_owned).collect();
                 }
                 "separator" => text.separator = value,
                 "regex" => text.regex = value,
@@ -234,7 +234,12 @@ mod tests {
                 other => panic!("{other}"),
             }
         }
-        Rule::new(text)
+        text
+    }
+
+    /// The rule of these parts, if they make one.
+    fn rule(parts: &[(&str, &str)]) -> Result<Rule, RelabelError> {
+        Rule::new(rule_text(parts))
     }
 
     /// What becomes of labels; `None` when they are left out.

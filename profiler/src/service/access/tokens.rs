@@ -162,13 +162,18 @@ fn parse_hash(text: &str) -> Option<Hash> {
 mod tests {
     use super::{AccessConfig, AccessError, Identity, Role, Tokens, sha256_hex};
 
+    /// A file with a text.
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
     /// Tokens of a file.
     fn load(text: &str) -> Result<Tokens, AccessError> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("tokens");
-        std::fs::write(&path, text).unwrap();
+        let file = file(text);
         Tokens::load(&AccessConfig {
-            tokens_file: Some(path),
+            tokens_file: Some(file.path().to_owned()),
             ..AccessConfig::default()
         })
     }

@@ -318,78 +318,80 @@ mod tests {
     };
 
     /// A text as a value.
-    fn any(text: &str) -> Option<AnyValue> {
+    fn any(text: &str) -> AnyValue {
         let value = Some(Value::StringValue(text.to_owned()));
-        Some(AnyValue { value })
+        AnyValue { value }
     }
 
-    /// A request as an agent sends it: one sample of three in `main` of `/bin/app`.
-    fn request() -> Request {
-        let strings = [
-            "",
-            "samples",
-            "count",
-            "cpu",
-            "nanoseconds",
-            "/bin/app",
-            "main",
-            "thread.name",
-            "profile.frame.type",
-        ];
-        let attribute = |key_strindex, text| KeyValueAndUnit {
+    /// Texts that the tables below name by their place.
+    const STRINGS: [&str; 9] = [
+        "",
+        "samples",
+        "count",
+        "cpu",
+        "nanoseconds",
+        "/bin/app",
+        "main",
+        "thread.name",
+        "profile.frame.type",
+    ];
+
+    /// A row of the table of attributes; its key is a place in the strings.
+    fn attribute(key_strindex: i32, text: &str) -> KeyValueAndUnit {
+        KeyValueAndUnit {
             key_strindex,
-            value: any(text),
+            value: Some(any(text)),
             unit_strindex: 0,
+        }
+    }
+
+    /// Tables with one stack: `main` of `/bin/app`.
+    fn dictionary() -> ProfilesDictionary {
+        let mapping = Mapping {
+            memory_start: 0x1000,
+            file_offset: 0x200,
+            filename_strindex: 5,
+            ..Mapping::default()
         };
-        let dictionary = ProfilesDictionary {
-            mapping_table: vec![
-                Mapping::default(),
-                Mapping {
-                    memory_start: 0x1000,
-                    file_offset: 0x200,
-                    filename_strindex: 5,
-                    ..Mapping::default()
-                },
-            ],
-            location_table: vec![
-                OtlpLocation::default(),
-                OtlpLocation {
-                    mapping_index: 1,
-                    address: 0x1010,
-                    lines: vec![Line {
-                        function_index: 1,
-                        line: 7,
-                        column: 0,
-                    }],
-                    attribute_indices: vec![2],
-                },
-            ],
-            function_table: vec![
-                Function::default(),
-                Function {
-                    name_strindex: 6,
-                    ..Function::default()
-                },
-            ],
-            string_table: strings.map(str::to_owned).to_vec(),
+        let location = OtlpLocation {
+            mapping_index: 1,
+            address: 0x1010,
+            lines: vec![Line {
+                function_index: 1,
+                line: 7,
+                column: 0,
+            }],
+            attribute_indices: vec![2],
+        };
+        let function = Function {
+            name_strindex: 6,
+            ..Function::default()
+        };
+        let stack = Stack {
+            location_indices: vec![1],
+        };
+        ProfilesDictionary {
+            mapping_table: vec![Mapping::default(), mapping],
+            location_table: vec![OtlpLocation::default(), location],
+            function_table: vec![Function::default(), function],
+            string_table: STRINGS.map(str::to_owned).to_vec(),
             attribute_table: vec![
                 KeyValueAndUnit::default(),
                 attribute(7, "worker"),
                 attribute(8, "native"),
             ],
-            stack_table: vec![
-                Stack::default(),
-                Stack {
-                    location_indices: vec![1],
-                },
-            ],
+            stack_table: vec![Stack::default(), stack],
             ..ProfilesDictionary::default()
-        };
+        }
+    }
+
+    /// A profile of one stack, sampled three times.
+    fn profile() -> OtlpMessage {
         let value_type = |type_strindex, unit_strindex| OtlpValueType {
             type_strindex,
             unit_strindex,
         };
-        let profile = OtlpMessage {
+        OtlpMessage {
             sample_type: Some(value_type(1, 2)),
             samples: vec![Sample {
                 stack_index: 1,
@@ -403,25 +405,31 @@ mod tests {
             period_type: Some(value_type(3, 4)),
             period: 50_000_000,
             ..OtlpMessage::default()
-        };
+        }
+    }
+
+    /// A request as an agent sends it: one sample of three in `main` of `/bin/app`.
+    fn request() -> Request {
         let service = KeyValue {
             key: "service.name".to_owned(),
-            value: any("shop"),
+            value: Some(any("shop")),
             ..KeyValue::default()
+        };
+        let resource = Resource {
+            attributes: vec![service],
+            ..Resource::default()
+        };
+        let scope = ScopeProfiles {
+            profiles: vec![profile()],
+            ..ScopeProfiles::default()
         };
         Request {
             resource_profiles: vec![ResourceProfiles {
-                resource: Some(Resource {
-                    attributes: vec![service],
-                    ..Resource::default()
-                }),
-                scope_profiles: vec![ScopeProfiles {
-                    profiles: vec![profile],
-                    ..ScopeProfiles::default()
-                }],
+                resource: Some(resource),
+                scope_profiles: vec![scope],
                 ..ResourceProfiles::default()
             }],
-            dictionary: Some(dictionary),
+            dictionary: Some(dictionary()),
         }
     }
 

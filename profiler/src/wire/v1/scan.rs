@@ -104,7 +104,7 @@ mod tests {
     fn check(table: Table, batch: impl Fn(usize) -> Batch) {
         let most = table.entries_max();
         decode_request(&bytes(batch(most))).unwrap();
-        let error = decode_request(&bytes(batch(most + 1))).unwrap_err();
+        let error = decode_request(&bytes(batch(most.saturating_add(1)))).unwrap_err();
         assert!(matches!(error, DecodeError::TooMany { table: found } if found == table));
     }
 
