@@ -32,6 +32,8 @@ const TEST_NEEDS: &[Need] = &[
     Need::command("nodejs", "node"),
     Need::command("npm", "npm"),
     Need::command("python3", "python3"),
+    Need::package("python3-venv"),
+    Need::command("curl", "curl"),
     Need::command("strace", "strace"),
     Need::command("openssl", "openssl"),
     Need::package("libssl-dev"),
