@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Recordings, each with a pause before it.
-const TURNS: u32 = 40;
+const TURNS: u32 = 24;
 /// Length of a recording, and of the pause before it.
 const TURN: Duration = Duration::from_secs(4);
 /// Left out at both ends of a recording and of a pause: starting and ending is not steady.

@@ -1,7 +1,7 @@
 //! The release build of the profiler, and runs of it.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -63,19 +63,23 @@ impl Cost {
 }
 
 impl<'a> Product<'a> {
-    /// Builds the profiler.
+    /// Builds the profiler, or takes the one that `PROFILER_BIN` names.
     ///
     /// # Errors
     /// When this is not root, or the build fails.
     pub(crate) fn build(repository: &'a Repository) -> anyhow::Result<Self> {
         ensure!(is_root(), "measuring a host needs root: run this as root");
-        repository
-            .cargo(["build", "--release", "--package", "profiler"])
-            .run()
-            .context("build the profiler")?;
+        let path = if let Some(given) = env::var_os("PROFILER_BIN") {
+            fs::canonicalize(given).context("find PROFILER_BIN")?
+        } else {
+            repository
+                .cargo(["build", "--release", "--package", "profiler"])
+                .run()
+                .context("build the profiler")?;
+            repository.target.join("release/profiler")
+        };
         let folder = repository.target.join("bench");
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
-        let path = repository.target.join("release/profiler");
         Ok(Self {
             repository,
             path,
