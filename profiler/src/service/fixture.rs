@@ -146,6 +146,10 @@ impl Store for HeldStore {
         self.inner.frames(ids)
     }
 
+    fn version(&self, range: TimeRange) -> u64 {
+        self.inner.version(range)
+    }
+
     fn drop_before(&self, before: Duration) -> Result<(), StoreError> {
         self.inner.drop_before(before)
     }

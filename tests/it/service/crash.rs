@@ -64,6 +64,9 @@ async fn killed_fifty_times_it_has_every_acknowledged_window_once() {
     sender.connect_to(&server.url());
     sender.deliver().await.unwrap();
     assert_eq!(pushed, sender.acknowledged);
+    // Once more, so that what is asked for was read from the disk.
+    server.kill().unwrap();
+    let server = Server::start(dir.path(), &[]).unwrap();
     assert_eq!(pushed, total(&server, r#"{host="host-0001"}"#).await);
     say(&format!(
         "{KILLS} kills, {interrupted} in the middle of delivery, {window} windows, {pushed} samples"

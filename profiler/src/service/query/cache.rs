@@ -18,12 +18,12 @@ use crate::{
 /// What the store was asked.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Asked {
-    /// Merged stacks of a selection.
-    Stacks(Selection),
-    /// Totals of a selection: step, and labels to group by.
-    Totals(Selection, Duration, Vec<String>),
-    /// Hosts that delivered a signal.
-    Hosts(TimeRange, String),
+    /// Merged stacks of a selection, and the version of the data.
+    Stacks(Selection, u64),
+    /// Totals of a selection: step, labels to group by, and the version of the data.
+    Totals(Selection, Duration, Vec<String>, u64),
+    /// Hosts that delivered a signal, and the version of the data.
+    Hosts(TimeRange, String, u64),
 }
 
 /// What the store answered.
@@ -201,7 +201,7 @@ mod tests {
     };
 
     fn asked(signal: &str) -> Asked {
-        Asked::Hosts(TimeRange::default(), signal.to_owned())
+        Asked::Hosts(TimeRange::default(), signal.to_owned(), 0)
     }
 
     fn kept(stacks: usize) -> Kept {

@@ -45,10 +45,10 @@ pub const SPLIT_PARTS_MAX: usize = 32;
 
 /// Memory for answers of the store that are kept.
 pub const CACHE_SIZE_BYTES_MAX: usize = 64 << 20;
-/// How long an answer is kept: data that comes later still than [`LATE_DATA_MAX`] shows after it.
+/// How long an answer is kept.
 pub const CACHE_AGE_MAX: Duration = Duration::from_secs(300);
-/// Windows are expected to arrive so long after they ended at the latest; answers about a time
-/// nearer to now are not kept. Twice the usual delay: window, batch and a reconnect.
+/// Windows arrive so long after they ended at the latest, mostly; answers about a time nearer to now
+/// would be old at once and are not kept. Later data makes answers old that are kept. Twice the usual delay: window, batch and a reconnect.
 pub const LATE_DATA_MAX: Duration = Duration::from_secs(120);
 /// Memory for stacks that were looked up and named, about; beyond, all of them are forgotten.
 pub const NAMED_SIZE_BYTES_MAX: usize = 192 << 20;

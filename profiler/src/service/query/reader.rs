@@ -76,7 +76,8 @@ impl Reader {
         piece: &Selection,
         limits: &QueryLimits,
     ) -> Result<Arc<MergedStacks>, QueryError> {
-        let asked = || Asked::Stacks(piece.clone());
+        let version = self.store.version(piece.range);
+        let asked = || Asked::Stacks(piece.clone(), version);
         if let Some(Kept::Stacks(merged)) = self.kept(piece.range, asked) {
             return Ok(merged);
         }
@@ -96,7 +97,8 @@ impl Reader {
         group_by: &[String],
         limits: &QueryLimits,
     ) -> Result<Arc<[GroupTotals]>, QueryError> {
-        let asked = || Asked::Totals(selection.clone(), step, group_by.to_vec());
+        let version = self.store.version(selection.range);
+        let asked = || Asked::Totals(selection.clone(), step, group_by.to_vec(), version);
         if let Some(Kept::Totals(totals)) = self.kept(selection.range, asked) {
             return Ok(totals);
         }
@@ -108,7 +110,8 @@ impl Reader {
 
     /// Hosts that delivered a signal.
     pub fn hosts(&self, range: TimeRange, signal: &str) -> Arc<[HostFacts]> {
-        let asked = || Asked::Hosts(range, signal.to_owned());
+        let version = self.store.version(range);
+        let asked = || Asked::Hosts(range, signal.to_owned(), version);
         if let Some(Kept::Hosts(hosts)) = self.kept(range, asked) {
             return hosts;
         }

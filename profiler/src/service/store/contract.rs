@@ -190,6 +190,10 @@ pub trait Store: Send + Sync {
     /// Definitions of frames, in the order asked for.
     fn frames(&self, ids: &[FrameId]) -> Vec<Option<Arc<FrameDefinition>>>;
 
+    /// A number that is another one when the windows that began in a span are others: an answer that
+    /// was made under the same number still holds.
+    fn version(&self, range: TimeRange) -> u64;
+
     /// Forgets windows that began before `before`.
     ///
     /// # Errors

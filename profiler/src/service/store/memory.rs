@@ -36,6 +36,8 @@ struct Data {
     sequences: BTreeMap<SenderId, u64>,
     /// Windows before this are forgotten.
     floor: Duration,
+    /// Batches taken and times that windows were forgotten.
+    changes: u64,
 }
 
 /// One value of a window that a selection takes.
@@ -108,6 +110,7 @@ impl Data {
 
     /// Keeps a batch whose definitions are complete. A name replaces the lack of one.
     fn keep(&mut self, batch: Batch) {
+        self.changes += 1;
         for frame in batch.definitions.frames {
             let is_better = match self.frames.get(&frame.hash.id()) {
                 None => true,
@@ -288,11 +291,16 @@ impl Store for MemoryStore {
         ids.iter().map(|id| data.frames.get(id).cloned()).collect()
     }
 
+    fn version(&self, _range: TimeRange) -> u64 {
+        self.data().changes
+    }
+
     fn drop_before(&self, before: Duration) -> Result<(), StoreError> {
         let mut data = self.data();
         data.floor = before.max(data.floor);
         let floor = data.floor;
         data.windows.retain(|window| floor <= window.span.start);
+        data.changes += 1;
         Ok(())
     }
 

@@ -2,9 +2,11 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use super::data::{PERIOD_NS, START, WINDOW, limits, nanoseconds, reader, selection, whole};
+use super::data::{
+    PERIOD_NS, START, WINDOW, limits, nanoseconds, reader, selection, whole, windows,
+};
 use crate::{
-    model::{Quality, TimeRange, Truncation},
+    model::{Batch, Quality, SenderId, TimeRange, Truncation},
     render::Format,
     service::{
         query::{
@@ -55,6 +57,24 @@ root [165] [0]
     let inner = graph.tree.nodes[5];
     assert!(graph.tree.place(&inner).unwrap().is_inlined);
     assert_eq!(7, graph.tree.nodes_total);
+}
+
+#[test]
+fn data_that_comes_late_makes_a_kept_answer_old() {
+    let reader = reader();
+    let total = || {
+        let graph = flame_graph(&reader, &selection(""), 100, &limits()).unwrap();
+        graph.tree.total()
+    };
+    let before = (total(), total());
+    assert_eq!(([165], [165]), before);
+    assert!(0 < reader.cache_stats().hits);
+    let batch = Batch {
+        windows: windows(),
+        ..Batch::default()
+    };
+    reader.store().append(SenderId(9), 1, batch).unwrap();
+    assert_eq!([330], total());
 }
 
 #[test]

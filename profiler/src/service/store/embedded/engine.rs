@@ -352,6 +352,11 @@ impl Store for EmbeddedStore {
         ids.iter().map(|id| state.dictionary.frame(*id)).collect()
     }
 
+    fn version(&self, range: TimeRange) -> u64 {
+        let state = self.inner.state();
+        (state.changes.in_range(range)).wrapping_add(state.floor)
+    }
+
     fn drop_before(&self, before: Duration) -> Result<(), StoreError> {
         self.inner.drop_before(before)
     }

@@ -9,6 +9,7 @@
 
 mod backup;
 mod catalog;
+mod changes;
 mod codec;
 mod commit;
 mod compact;

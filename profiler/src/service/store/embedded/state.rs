@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    changes::Changes,
     dictionary::Dictionary,
     part::Parts,
     row_file::Clip,
@@ -40,6 +41,8 @@ pub(super) struct State {
     pub(super) parts: Parts,
     /// Windows before this are forgotten.
     pub(super) floor: u64,
+    /// Which hours got new data.
+    pub(super) changes: Changes,
 }
 
 /// Rows of one moment: they stay as they are while a query reads them.
@@ -62,6 +65,9 @@ impl State {
         self.sequences.insert(sender, sequence);
         self.fresh_sequences.insert(sender, sequence);
         self.dictionary.define(sender, batch.definitions);
+        for window in &batch.windows {
+            self.changes.note(window.span.start);
+        }
         let chunk = Chunk::of(
             &batch.windows,
             sender,
