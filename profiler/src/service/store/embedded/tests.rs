@@ -157,7 +157,6 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a test that cannot run says so")]
 fn a_full_disk_refuses_and_recovers_and_loses_nothing() {
     if !rustix::process::geteuid().is_root() {
         println!("SKIPPED: mounting a file system needs root");
