@@ -339,9 +339,7 @@ fn reasons_line(profile: &Profile) -> String {
 
 /// `12.3 %`
 fn percent(part: u64, whole: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "a share for people to read")]
-    let share = 100.0 * part as f64 / whole.max(1) as f64;
-    format!("{share:.1} %")
+    format!("{:.1} %", render::percent(part, whole))
 }
 
 /// One line on how good the data is.

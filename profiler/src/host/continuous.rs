@@ -16,7 +16,7 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use super::{
-    aggregate::{ProfileFacts, Window, build_profile},
+    aggregate::{ProfileFacts, Window, build_profile, period},
     labels::{LabelRules, Labeler},
     naming::Namer,
     probe::{self, Filter, Sampling, Unwinding},
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{Loss, Profile, Signal, Window as Span},
+    model::{Batch, Loss, Profile, Signal, Window as Span},
 };
 
 /// Windows that wait for their names. One is the rule; after the first, whose names are all new,
@@ -93,6 +93,14 @@ pub struct WatchedWindow {
     pub profile: Profile,
     /// What it all cost until the end of the window.
     pub cost: Cost,
+}
+
+impl WatchedWindow {
+    /// The window as it is delivered.
+    pub fn batch(&self) -> Batch {
+        let rate_hz = self.profile.quality.rate_asked_hz;
+        Batch::from_profile(&self.profile, period(rate_hz))
+    }
 }
 
 /// Samples the whole host until someone asks to stop; gives each window to `deliver`, in order, on a

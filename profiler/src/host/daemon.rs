@@ -7,7 +7,6 @@ use std::{sync::Arc, thread, time::Duration};
 use anyhow::Context as _;
 
 use super::{
-    aggregate::period,
     continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
     labels::{LabelRules, Rule, RuleText},
     metrics::{DaemonState, serve_metrics},
@@ -21,7 +20,6 @@ use super::{
 use crate::{
     clock,
     config::{DaemonConfig, RelabelConfig},
-    model::Batch,
 };
 
 /// Longest time that what waits is shipped for when the daemon ends.
@@ -115,9 +113,7 @@ fn sample(
         inlines: config.inlines,
     };
     let deliver = &mut |window: WatchedWindow| {
-        let profile = &window.profile;
-        let batch = Batch::from_profile(profile, period(profile.quality.rate_asked_hz));
-        shipper.push(batch);
+        shipper.push(window.batch());
         state.window_done(&window, clock::monotonic());
     };
     watch(&options, labels, shutdown, deliver)

@@ -37,5 +37,5 @@ pub use self::{
 };
 pub(crate) use self::{
     label::clean,
-    units::{quantity, share, thousands},
+    units::{percent, quantity, share, thousands, to_f64},
 };

@@ -78,7 +78,7 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
 }
 
 /// A share in percent as a number.
-pub(super) fn percent(part: u64, whole: u64) -> f64 {
+pub(crate) fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 {
         return 0.0;
     }
@@ -90,7 +90,7 @@ pub(super) fn percent(part: u64, whole: u64) -> f64 {
     clippy::cast_precision_loss,
     reason = "for display; 53 bits are plenty"
 )]
-pub(super) fn to_f64(value: u64) -> f64 {
+pub(crate) fn to_f64(value: u64) -> f64 {
     value as f64
 }
 

@@ -9,7 +9,10 @@ use ratatui::{
 };
 
 use super::view::{Order, View};
-use crate::model::{Profile, Quality};
+use crate::{
+    model::{Profile, Quality},
+    render::{percent, to_f64},
+};
 
 /// Columns of the table of processes.
 const PROCESSES_WIDTH: u16 = 36;
@@ -148,17 +151,6 @@ fn cpu_seconds(profile: &Profile) -> f64 {
 fn busy_share(quality: &Quality) -> f64 {
     let busy = quality.samples + quality.lost_total();
     percent(busy, busy + quality.idle) / 100.0
-}
-
-/// A part in percent of the whole; zero of nothing.
-fn percent(part: u64, whole: u64) -> f64 {
-    100.0 * to_f64(part) / to_f64(whole.max(1))
-}
-
-/// A count as a number to divide.
-#[expect(clippy::cast_precision_loss, reason = "for people to read")]
-fn to_f64(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

@@ -19,12 +19,8 @@ use crate::{
         Shutdown,
         run::{self, SharedLabelRules, WatchOptions, host_name, watch},
     },
-    model::{Batch, Signal},
     service::run::{EmbeddedStore, Service, Store, open_store},
 };
-
-/// Nanoseconds of a second.
-const SECOND_NS: u64 = 1_000_000_000;
 
 /// Profile this host all the time and answer questions about it: daemon and query service in one
 #[derive(Args, Debug)]
@@ -127,18 +123,12 @@ fn start_sampling(args: &UpArgs, mut delivery: Delivery, shutdown: &Shutdown) ->
         cache_dir: Some(default_cache_dir()),
         inlines: true,
     };
-    let period_ns = SECOND_NS / u64::from(args.frequency);
     let shutdown = shutdown.clone();
     let (send, ended) = tokio::sync::oneshot::channel();
     let sampling = thread::spawn(move || {
         let labels = SharedLabelRules::default();
         let result = watch(&options, &labels, &shutdown, &mut |window| {
-            let period_ns = match window.profile.signal {
-                Signal::Cpu => period_ns,
-                // Weights are no multiples of anything.
-                Signal::OffCpu | Signal::Imported => 0,
-            };
-            delivery.deliver(Batch::from_profile(&window.profile, period_ns));
+            delivery.deliver(window.batch());
         });
         drop(send);
         result

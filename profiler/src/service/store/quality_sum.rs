@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::model::{HostWindow, Loss, Quality, Truncation};
 
-/// Causes of loss, in the order of their columns.
-const LOSSES: [Loss; 6] = [
+/// Causes of loss, by their number on disk and in the order of their columns.
+pub(super) const LOSSES: [Loss; 6] = [
     Loss::RingFull,
     Loss::ScratchBusy,
     Loss::Undecodable,
@@ -14,8 +14,8 @@ const LOSSES: [Loss; 6] = [
     Loss::Other,
 ];
 
-/// Reasons of truncation, in the order of their columns.
-const TRUNCATIONS: [Truncation; 10] = [
+/// Reasons of truncation, by their number on disk and in the order of their columns.
+pub(super) const TRUNCATIONS: [Truncation; 10] = [
     Truncation::Depth,
     Truncation::Unmapped,
     Truncation::UnknownProcess,

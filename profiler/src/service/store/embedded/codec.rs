@@ -8,10 +8,13 @@ use std::{collections::HashMap, time::Duration};
 use crate::{
     model::{
         Batch, BuildId, Definitions, FrameDefinition, FrameHash, FrameId, FrameKind, HostWindow,
-        Labels, Location, Loss, Naming, ObjectFile, Quality, Reason, SeriesSamples,
-        StackDefinition, StackHash, StackId, Truncation, ValueType, WeightedStack, Window,
+        Labels, Location, Naming, ObjectFile, Quality, Reason, SeriesSamples, StackDefinition,
+        StackHash, StackId, ValueType, WeightedStack, Window,
     },
-    service::store::limits,
+    service::store::{
+        limits,
+        quality_sum::{LOSSES, TRUNCATIONS},
+    },
 };
 
 /// Version of the encoding.
@@ -52,30 +55,6 @@ const REASONS: [Reason; 8] = [
     Reason::Bounded,
     Reason::KernelHidden,
     Reason::NotRecorded,
-];
-
-/// Losses, by their number on disk.
-const LOSSES: [Loss; 6] = [
-    Loss::RingFull,
-    Loss::ScratchBusy,
-    Loss::Undecodable,
-    Loss::TableFull,
-    Loss::NamingBehind,
-    Loss::Other,
-];
-
-/// Truncations, by their number on disk.
-const TRUNCATIONS: [Truncation; 10] = [
-    Truncation::Depth,
-    Truncation::Unmapped,
-    Truncation::UnknownProcess,
-    Truncation::TableNotReady,
-    Truncation::NoUnwindInfo,
-    Truncation::UnsupportedRule,
-    Truncation::UnreadableStack,
-    Truncation::NotAscending,
-    Truncation::NoRegisters,
-    Truncation::Other,
 ];
 
 /// A batch as bytes.
