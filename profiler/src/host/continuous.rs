@@ -14,20 +14,23 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use profiler_common::counter::Counter;
 
 use super::{
     aggregate::{ProfileFacts, Window, build_profile, period},
+    bursts::{Burst, Bursts, Usual},
     labels::{LabelRules, Labeler},
     naming::Namer,
-    probe::{self, Filter, Sampling, Unwinding},
+    probe::{self, Filter, OffCpu, Sampling, Unwinding},
     process::ObjectsById,
-    run::DRAIN_INTERVAL,
+    run::{DRAIN_INTERVAL, OFF_CPU_PERIOD},
     sampling::{Cost, Host, SamplingOptions, kernel_release, raise_priority},
     shutdown::Shutdown,
+    windows::WindowSet,
 };
 use crate::{
     clock,
-    model::{Batch, Loss, Profile, Signal, Window as Span},
+    model::{Batch, BurstOrder, Loss, Profile, Signal, Window as Span},
 };
 
 /// Windows that wait for their names. One is the rule; after the first, whose names are all new,
@@ -53,6 +56,19 @@ pub struct WatchOptions {
     pub cache_dir: Option<PathBuf>,
     /// Whether to look for inlined functions and lines.
     pub inlines: bool,
+    /// Orders to sample more for a while; absent when none are taken.
+    pub bursts: Option<Bursts>,
+}
+
+impl WatchOptions {
+    /// Whether time off the CPU is measured, or may be.
+    fn off_cpu(&self) -> OffCpu {
+        match (self.off_cpu_period, &self.bursts) {
+            (Some(period), _) => OffCpu::Always(period),
+            (None, Some(_orders)) => OffCpu::OnRequest(OFF_CPU_PERIOD),
+            (None, None) => OffCpu::Never,
+        }
+    }
 }
 
 /// Rules of the labels, which someone else may replace while sampling goes on.
@@ -123,7 +139,7 @@ pub fn watch(
         unwinding: options.unwinding,
         rate_hz: options.rate_hz,
         cache_dir: options.cache_dir.clone(),
-        off_cpu_period: options.off_cpu_period,
+        off_cpu: options.off_cpu(),
     })?;
     let (jobs, waiting) = sync_channel(NAMING_QUEUE);
     let vdso = host.vdso.clone();
@@ -180,7 +196,12 @@ struct Cutter {
     /// What is the same in every window.
     facts: ProfileFacts,
     started_after: Duration,
-    watches_off_cpu: bool,
+    /// How sampling goes on without bursts.
+    usual: Usual,
+    /// Orders to sample more for a while.
+    orders: Bursts,
+    /// The burst that is under way.
+    burst: Option<Burst>,
     /// The window that is counted.
     open: OpenWindow,
     /// What the next window has to tell of the ones that were dropped.
@@ -233,6 +254,12 @@ impl OpenWindow {
             ended: monotonic + end.saturating_sub(wall),
         }
     }
+
+    /// Ends it at another time, by the monotonic clock.
+    fn end_at(&mut self, ended: Duration) {
+        self.end = self.start + ended.saturating_sub(self.started);
+        self.ended = ended;
+    }
 }
 
 impl Cutter {
@@ -255,7 +282,13 @@ impl Cutter {
                 ..ProfileFacts::default()
             },
             started_after,
-            watches_off_cpu: options.off_cpu_period.is_some(),
+            usual: Usual {
+                clock: sampling.clock,
+                rate_hz: options.rate_hz,
+                has_off_cpu: options.off_cpu_period.is_some(),
+            },
+            orders: options.bursts.clone().unwrap_or_default(),
+            burst: None,
             open: OpenWindow::begin(options.window, now, now.1, None),
             dropped: Dropped::default(),
         }
@@ -282,17 +315,63 @@ impl Cutter {
             if self.open.ended <= now {
                 self.cut(host)?;
             }
+            self.follow_bursts(host)?;
             host.refresh();
             if host.processes.objects.is_used_up() {
                 bail!("the numbers of object files are used up; start again");
             }
         }
+        if let Some(burst) = &mut self.burst {
+            burst.end(&mut host.probe)?;
+        }
         probe::detach_sampling(&mut host.probe)?;
-        if self.watches_off_cpu {
+        if self.usual.has_off_cpu {
             probe::detach_off_cpu(&mut host.probe)?;
         }
         host.drain();
         self.cut_last(host)
+    }
+
+    /// Begins the burst that was ordered last; ends the one that is over, or was before it.
+    fn follow_bursts(&mut self, host: &mut Host) -> anyhow::Result<()> {
+        let order = self.orders.take();
+        let now = clock::monotonic();
+        let samples = host.probe.count(Counter::SamplesSent);
+        let is_over = |burst: &Burst| order.is_some() || burst.is_over(samples, now);
+        if let Some(burst) = self.burst.as_mut().filter(|burst| is_over(burst)) {
+            burst.end(&mut host.probe)?;
+            self.cut_now(host)?;
+            self.burst = None;
+            host.windows.burst = None;
+        }
+        match order {
+            Some(order) => self.begin_burst(&order, host, samples),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins a burst, in windows of its own: every window has one rate.
+    fn begin_burst(
+        &mut self,
+        order: &BurstOrder,
+        host: &mut Host,
+        samples: u64,
+    ) -> anyhow::Result<()> {
+        self.cut_now(host)?;
+        let now = clock::monotonic();
+        self.burst = Burst::begin(order, self.usual, &mut host.probe, samples, now);
+        let burst = self.burst.as_ref();
+        host.windows.burst = burst.map(|burst| (burst.signal, burst.targets.clone()));
+        Ok(())
+    }
+
+    /// Ends the window before its time.
+    fn cut_now(&mut self, host: &mut Host) -> anyhow::Result<()> {
+        let now = clock::monotonic();
+        self.open.end_at(now);
+        host.windows.end_at(now);
+        host.drain();
+        self.cut(host)
     }
 
     /// Hands on the window that is over, and opens the next one.
@@ -332,17 +411,28 @@ impl Cutter {
 
     /// Takes the window that ended at `ended` out of the host.
     fn take(&mut self, host: &mut Host, ended: Duration) -> NamingJob {
-        let [mut cpu, off_cpu] = host.windows.cut();
+        let WindowSet {
+            mut cpu,
+            off_cpu,
+            burst,
+        } = host.windows.cut();
         let counts = host.take_counts();
         let dropped = std::mem::take(&mut self.dropped);
         for (loss, count) in dropped.lost {
             cpu.lose_many(loss, count);
         }
+        let span = Span {
+            start: self.open.start,
+            duration: ended.saturating_sub(self.open.started),
+        };
+        let common = ProfileFacts {
+            host: self.facts.host.clone(),
+            span,
+            kernel_release: self.facts.kernel_release.clone(),
+            ..ProfileFacts::default()
+        };
         let cpu_facts = ProfileFacts {
-            span: Span {
-                start: self.open.start,
-                duration: ended.saturating_sub(self.open.started),
-            },
+            span,
             idle: counts.idle,
             filtered: counts.filtered,
             lost: counts.lost(Signal::Cpu),
@@ -350,15 +440,19 @@ impl Cutter {
             ..self.facts.clone()
         };
         let off_cpu_facts = ProfileFacts {
-            host: cpu_facts.host.clone(),
-            span: cpu_facts.span,
-            kernel_release: cpu_facts.kernel_release.clone(),
             lost: counts.lost(Signal::OffCpu),
-            ..ProfileFacts::default()
+            ..common.clone()
         };
-        let off_cpu = (self.watches_off_cpu).then_some((off_cpu, off_cpu_facts));
+        let windows = match &self.burst {
+            None if self.usual.has_off_cpu => vec![(cpu, cpu_facts), (off_cpu, off_cpu_facts)],
+            None => vec![(cpu, cpu_facts)],
+            Some(under_way) => {
+                let usual = [(cpu, cpu_facts), (off_cpu, off_cpu_facts)];
+                under_way.windows(usual, (burst, common), self.usual)
+            }
+        };
         NamingJob {
-            windows: [(cpu, cpu_facts)].into_iter().chain(off_cpu).collect(),
+            windows,
             objects: host.processes.objects.share(),
             cost: host.cost(self.started_after),
         }

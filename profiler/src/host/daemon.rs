@@ -7,13 +7,14 @@ use std::{sync::Arc, thread, time::Duration};
 use anyhow::Context as _;
 
 use super::{
+    bursts::Bursts,
     continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
     labels::{LabelRules, Rule, RuleText},
     metrics::{DaemonState, serve_metrics},
     probe::Unwinding,
     run::OFF_CPU_PERIOD,
     sampling::host_name,
-    ship::{ShipState, Shipper, Target},
+    ship::{ShipState, Shipper, TakeBurst, Target},
     shutdown::Shutdown,
     systemd,
 };
@@ -68,11 +69,15 @@ pub fn run(
     config.validate()?;
     let labels = SharedLabelRules::default();
     labels.replace(label_rules(config)?);
+    let bursts = config.bursts.then(Bursts::default);
     let shipper = Shipper::start(
         &config.spool.dir,
         config.spool.size_mib << 20,
         host_of(config),
         target(config),
+        bursts
+            .clone()
+            .map(|bursts| -> TakeBurst { Box::new(move |order| bursts.order(order)) }),
     )
     .context("open the spool")?;
     let state = DaemonState::default();
@@ -85,7 +90,13 @@ pub fn run(
         }
         scope.spawn(|| follow_reloads(read_config, &labels, &shipper, signals, &ended));
         scope.spawn(|| systemd::notify_until(&ended, &state, config.window()));
-        let watched = sample(config, &labels, &shipper, &state, &signals.shutdown);
+        let watched = sample(
+            &options(config, bursts),
+            &labels,
+            &shipper,
+            &state,
+            &signals.shutdown,
+        );
         systemd::notify("STOPPING=1");
         ended.request();
         watched
@@ -97,13 +108,22 @@ pub fn run(
 
 /// Samples and ships every window.
 fn sample(
-    config: &DaemonConfig,
+    options: &WatchOptions,
     labels: &SharedLabelRules,
     shipper: &Shipper,
     state: &DaemonState,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    let options = WatchOptions {
+    let deliver = &mut |window: WatchedWindow| {
+        shipper.push(window.batch());
+        state.window_done(&window, clock::monotonic());
+    };
+    watch(options, labels, shutdown, deliver)
+}
+
+/// How to watch the host.
+fn options(config: &DaemonConfig, bursts: Option<Bursts>) -> WatchOptions {
+    WatchOptions {
         host: host_of(config),
         unwinding: Unwinding::Auto,
         rate_hz: config.rate_hz,
@@ -111,12 +131,8 @@ fn sample(
         window: config.window(),
         cache_dir: Some(config.cache_dir.clone()),
         inlines: config.inlines,
-    };
-    let deliver = &mut |window: WatchedWindow| {
-        shipper.push(window.batch());
-        state.window_done(&window, clock::monotonic());
-    };
-    watch(&options, labels, shutdown, deliver)
+        bursts,
+    }
 }
 
 /// Reads the configuration again whenever someone asks. What cannot be used leaves everything as it

@@ -8,7 +8,7 @@ use super::{
     aggregate::{ProfileFacts, build_profile},
     command::HeldCommand,
     naming::Namer,
-    probe::{self, Probe},
+    probe::{self, OffCpu, Probe},
     sampling::{Host, SamplingOptions, kernel_release, raise_priority},
     shutdown::Shutdown,
 };
@@ -19,6 +19,7 @@ use crate::{
 
 // What the command line needs of the stages, so that it names only the root.
 pub use super::{
+    bursts::Bursts,
     continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
     labels::{LabelRules, RelabelError, Rule, RuleText},
     probe::{Filter, ProbeError, Survey, Unwinding, survey},
@@ -190,8 +191,11 @@ fn sampling_options(options: &RecordOptions, command: Option<Pid>) -> SamplingOp
         unwinding: options.unwinding,
         rate_hz: options.rate_hz,
         cache_dir: options.cache_dir.clone(),
-        off_cpu_period: (options.signals.contains(&Signal::OffCpu))
-            .then_some(options.off_cpu_period),
+        off_cpu: if options.signals.contains(&Signal::OffCpu) {
+            OffCpu::Always(options.off_cpu_period)
+        } else {
+            OffCpu::Never
+        },
     }
 }
 

@@ -17,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
     naming, object,
-    probe::{self, Filter, KernelMapping, Probe, ProbeOptions, Unwinding},
+    probe::{self, Filter, KernelMapping, OffCpu, Probe, ProbeOptions, Unwinding},
     process::{Changes, Object, ProcessTable, processes_by_cpu_time},
     ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
     scheduler_text::SchedulerText,
@@ -51,8 +51,8 @@ pub(super) struct SamplingOptions {
     pub(super) rate_hz: u32,
     /// Where compiled unwind tables are kept for the next run.
     pub(super) cache_dir: Option<PathBuf>,
-    /// Waits off the CPU are measured, and those of this length or longer are all sent.
-    pub(super) off_cpu_period: Option<Duration>,
+    /// Whether waits off the CPU are measured.
+    pub(super) off_cpu: OffCpu,
 }
 
 /// What sampling cost.
@@ -151,7 +151,7 @@ impl Host {
             unwinding: options.unwinding,
             rate_hz: options.rate_hz,
             cpus,
-            off_cpu_period: options.off_cpu_period,
+            off_cpu: options.off_cpu,
         })?;
         // Records first, then hooks, then what runs already: nothing that starts meanwhile is missed.
         let rings = probe::open_process_events()?
@@ -172,7 +172,7 @@ impl Host {
             counted: KernelCounts::default(),
             refreshed_at: clock::monotonic(),
         };
-        host.windows.scheduler = options.off_cpu_period.and_then(|_on| SchedulerText::read());
+        host.windows.scheduler = (options.off_cpu.period()).and_then(|_on| SchedulerText::read());
         let mut changes = Changes::default();
         for pid in processes_by_cpu_time() {
             host.processes.read(pid, &mut changes);
@@ -246,6 +246,7 @@ impl Host {
             Event::Forked { parent, child } => {
                 if parent != child {
                     self.windows.forget_labels(child);
+                    self.windows.forked(parent, child);
                 }
                 self.processes.forked(parent, child, changes);
             }

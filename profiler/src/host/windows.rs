@@ -4,51 +4,51 @@ use std::time::Duration;
 
 use super::{
     aggregate::Window,
+    bursts::Targets,
     labels::{Labeler, Program},
     process::ProcessTable,
     scheduler_text::SchedulerText,
 };
 use crate::model::{LabelSet, Loss, Measured, Pid, Signal, StackSample, UserFrame};
 
-/// One window of each signal, in the order of [`Signal::WATCHED`].
-pub(super) type WindowOfEach = [Window; Signal::WATCHED.len()];
+/// What is counted at the same time.
+#[derive(Debug)]
+pub(super) struct WindowSet {
+    /// Time on the CPU.
+    pub(super) cpu: Window,
+    /// Time off the CPU.
+    pub(super) off_cpu: Window,
+    /// Time on the CPU of the targets of a burst, which are sampled more often than all others.
+    pub(super) burst: Window,
+}
+
+impl Default for WindowSet {
+    fn default() -> Self {
+        Self {
+            cpu: Window::new(Signal::Cpu),
+            off_cpu: Window::new(Signal::OffCpu),
+            burst: Window::new(Signal::Cpu),
+        }
+    }
+}
 
 /// The windows that are counted, and the ones after them.
 ///
 /// The ring is drained now and then, so samples of the next window are met before this one is cut.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Windows {
     /// The ones that are counted.
-    current: WindowOfEach,
+    current: WindowSet,
     /// Samples that were taken after their end.
-    next: WindowOfEach,
+    next: WindowSet,
     /// Its end, by the monotonic clock; endless when absent.
     end: Option<Duration>,
     /// Labels threads, where labels are wanted.
     pub(super) labeler: Option<Labeler>,
     /// Where the stacks of waits begin, when waits are measured.
     pub(super) scheduler: Option<SchedulerText>,
-}
-
-impl Default for Windows {
-    fn default() -> Self {
-        Self {
-            current: Signal::WATCHED.map(Window::new),
-            next: Signal::WATCHED.map(Window::new),
-            end: None,
-            labeler: None,
-            scheduler: None,
-        }
-    }
-}
-
-/// The window that something measured belongs to.
-fn window_of(windows: &mut WindowOfEach, measured: Measured) -> &mut Window {
-    let [cpu, off_cpu] = windows;
-    match measured {
-        Measured::OnCpu => cpu,
-        Measured::OffCpu { .. } => off_cpu,
-    }
+    /// Whose samples are a burst's, and of which signal, while there is one.
+    pub(super) burst: Option<(Signal, Targets)>,
 }
 
 impl Windows {
@@ -62,7 +62,20 @@ impl Windows {
             Some(end) if end <= sample.taken_at => &mut self.next,
             Some(_) | None => &mut self.current,
         };
-        let window = window_of(windows, sample.measured);
+        let is_burst = |signal| {
+            let burst = self.burst.as_ref().filter(|burst| burst.0 == signal);
+            burst.map(|(_signal, targets)| targets.have(sample.pid))
+        };
+        let window = match sample.measured {
+            Measured::OnCpu if is_burst(Signal::Cpu) == Some(true) => &mut windows.burst,
+            Measured::OnCpu => &mut windows.cpu,
+            // It is only measured for the targets.
+            Measured::OffCpu { .. } if is_burst(Signal::OffCpu) == Some(false) => {
+                windows.off_cpu.filtered += 1;
+                return;
+            }
+            Measured::OffCpu { .. } => &mut windows.off_cpu,
+        };
         let labels = match &mut self.labeler {
             Some(labeler) => labeler.labels_of(&sample, || program_of(processes, sample.pid)),
             None => Some(LabelSet::default()),
@@ -80,16 +93,27 @@ impl Windows {
         }
     }
 
+    /// A process made another one.
+    pub(super) fn forked(&mut self, parent: Pid, child: Pid) {
+        if let Some((_signal, targets)) = &mut self.burst {
+            targets.forked(parent, child);
+        }
+    }
+
     /// Counts a sample that was lost before its signal was known: whichever is looked at tells it.
     pub(super) fn lose(&mut self, loss: Loss) {
-        for window in &mut self.current {
-            window.lose(loss);
-        }
+        self.current.cpu.lose(loss);
+        self.current.off_cpu.lose(loss);
     }
 
     /// Samples of these windows so far.
     pub(super) fn samples(&self) -> u64 {
-        self.current.iter().map(|window| window.samples).sum()
+        let WindowSet {
+            cpu,
+            off_cpu,
+            burst,
+        } = &self.current;
+        cpu.samples + off_cpu.samples + burst.samples
     }
 
     /// Says when this window ends, by the monotonic clock.
@@ -98,16 +122,16 @@ impl Windows {
     }
 
     /// Takes these windows; the next ones go on, without an end yet.
-    pub(super) fn cut(&mut self) -> WindowOfEach {
+    pub(super) fn cut(&mut self) -> WindowSet {
         self.end = None;
-        let next = std::mem::replace(&mut self.next, Signal::WATCHED.map(Window::new));
+        let next = std::mem::take(&mut self.next);
         std::mem::replace(&mut self.current, next)
     }
 
     /// Takes all there is when sampling has stopped.
-    pub(super) fn into_last(self) -> WindowOfEach {
+    pub(super) fn into_last(self) -> [Window; 2] {
         debug_assert!(self.end.is_none(), "the last window has no end set");
-        self.current
+        [self.current.cpu, self.current.off_cpu]
     }
 }
 
@@ -133,7 +157,7 @@ fn locate(processes: &ProcessTable, mut sample: StackSample) -> StackSample {
 mod tests {
     use std::time::Duration;
 
-    use super::{ProcessTable, StackSample, Windows};
+    use super::{ProcessTable, Signal, StackSample, Targets, Windows};
     use crate::model::{Measured, Pid, StackEnd, Tid};
 
     fn sample(second: u64) -> StackSample {
@@ -151,6 +175,28 @@ mod tests {
         }
     }
 
+    /// While there is a burst, the samples of its targets are counted apart.
+    #[test]
+    fn the_samples_of_a_bursts_targets_are_told_apart() {
+        let processes = ProcessTable::new(|_file| None);
+        let target = sample(8);
+        let mut windows = Windows::default();
+        let targets = Targets::Processes([target.pid].into());
+        windows.burst = Some((Signal::Cpu, targets));
+        windows.forked(target.pid, Pid(7));
+        for pid in [target.pid, Pid(7), Pid(9)] {
+            windows.add(
+                StackSample {
+                    pid,
+                    ..target.clone()
+                },
+                &processes,
+            );
+        }
+        let cut = windows.cut();
+        assert_eq!((1, 2), (cut.cpu.samples, cut.burst.samples));
+    }
+
     /// Whenever it is drained, a sample belongs to the window it was taken in, and to one only.
     #[test]
     fn a_sample_counts_where_it_was_taken() {
@@ -160,12 +206,12 @@ mod tests {
         for second in [8, 9, 10, 9, 11] {
             windows.add(sample(second), &processes);
         }
-        assert_eq!(3, windows.cut()[0].samples);
+        assert_eq!(3, windows.cut().cpu.samples);
         windows.end_at(Duration::from_secs(20));
         windows.add(sample(9), &processes);
         assert_eq!(
             3,
-            windows.cut()[0].samples,
+            windows.cut().cpu.samples,
             "two that came early, one that came late"
         );
         assert_eq!(0, windows.into_last()[0].samples);

@@ -13,7 +13,7 @@ pub mod run;
 pub mod store;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod http_tests;
 #[cfg(test)]

@@ -20,6 +20,9 @@ mod output;
 
 mod mixed_load;
 
+mod burst;
 mod daemon;
+mod delivery;
 mod off_cpu;
+mod up;
 mod watch;

@@ -55,7 +55,10 @@ pub(super) struct ConnectionArgs {
         value_name = "TOKEN"
     )]
     pub(super) token: Option<String>,
-    /// Certificate that signed the server's own (PEM), for https
+    /// File whose first line is that token; weighs more than --token
+    #[arg(long, global = true, env = "PROFILER_TOKEN_FILE", value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// Authority of the server's certificate (PEM), for https; the system's when left out
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) ca: Option<PathBuf>,
     /// Our certificate (PEM), where the server asks for one

@@ -50,7 +50,7 @@ impl Token {
 
 /// Connects to the service.
 pub(super) async fn connect(args: &ConnectionArgs) -> anyhow::Result<Client> {
-    let token = Token::new(args.token.as_deref())?;
+    let token = Token::new(token(args)?.as_deref())?;
     let endpoint = endpoint(args)?;
     let channel = endpoint.connect().await.map_err(|error| UnreachableError {
         server: args.server.clone(),
@@ -60,6 +60,15 @@ pub(super) async fn connect(args: &ConnectionArgs) -> anyhow::Result<Client> {
     Ok(client
         .max_decoding_message_size(ANSWER_SIZE_BYTES_MAX)
         .accept_compressed(tonic::codec::CompressionEncoding::Zstd))
+}
+
+/// The token that was typed, or the first line of the file that holds it.
+fn token(args: &ConnectionArgs) -> anyhow::Result<Option<String>> {
+    let Some(path) = &args.token_file else {
+        return Ok(args.token.clone());
+    };
+    let text = String::from_utf8_lossy(&read(path)?).into_owned();
+    Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
 }
 
 /// Where the service is, and how to prove who is who.
@@ -82,8 +91,11 @@ fn endpoint(args: &ConnectionArgs) -> anyhow::Result<Endpoint> {
 
 /// Certificates and keys.
 fn tls(args: &ConnectionArgs) -> anyhow::Result<ClientTlsConfig> {
-    let ca = args.ca.as_deref().ok_or(UsageError::NoCa)?;
-    let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
+    let tls = ClientTlsConfig::new();
+    let mut tls = match args.ca.as_deref() {
+        Some(ca) => tls.ca_certificate(Certificate::from_pem(read(ca)?)),
+        None => tls.with_native_roots(),
+    };
     if let (Some(cert), Some(key)) = (&args.cert, &args.key) {
         tls = tls.identity(Identity::from_pem(read(cert)?, read(key)?));
     }

@@ -5,9 +5,12 @@ use std::{pin::Pin, process::ExitCode};
 use anyhow::Context as _;
 
 use super::{
+    UsageError,
     args::{BurstArgs, ConnectionArgs, QueryArgs, QuestionArgs},
     client::{Client, ask, connect, refused},
-    diff, flame_graph, function, json, listing, series, top, watch,
+    diff, flame_graph,
+    format::Forms,
+    function, json, listing, series, top, watch,
 };
 use crate::{cli::exit::print, wire::v1::generated::BurstRequest};
 
@@ -30,6 +33,8 @@ pub fn run(args: &QueryArgs) -> anyhow::Result<ExitCode> {
 /// Asks one question.
 async fn answer(args: &QueryArgs) -> anyhow::Result<()> {
     let to = &args.connection;
+    // What cannot be written is not asked for.
+    check_form(&args.question)?;
     let mut client = connect(to).await?;
     // Boxed: the one that is asked takes memory, not all of them.
     let answered: Answered<'_> = match &args.question {
@@ -46,6 +51,23 @@ async fn answer(args: &QueryArgs) -> anyhow::Result<()> {
         QuestionArgs::Burst(asked) => Box::pin(burst(&mut client, to, asked)),
     };
     answered.await
+}
+
+/// Whether the answer has the form that was asked for.
+fn check_form(question: &QuestionArgs) -> Result<(), UsageError> {
+    let (output, forms) = match question {
+        QuestionArgs::Flamegraph(asked) => (&asked.output, flame_graph::FORMS),
+        QuestionArgs::Diff(asked) => (&asked.output, diff::FORMS),
+        QuestionArgs::Top(asked) => (&asked.output, Forms::of_text("top")),
+        QuestionArgs::Series(asked) => (&asked.output, Forms::of_text("series")),
+        QuestionArgs::Labels(asked) => (&asked.output, Forms::of_text("labels")),
+        QuestionArgs::LabelValues(asked) => (&asked.output, Forms::of_text("label-values")),
+        QuestionArgs::Signals(asked) => (&asked.output, Forms::of_text("signals")),
+        QuestionArgs::Function(asked) => (&asked.output, Forms::of_text("function")),
+        QuestionArgs::Hosts(asked) => (&asked.output, Forms::of_text("hosts")),
+        QuestionArgs::Watch(_) | QuestionArgs::Burst(_) => return Ok(()),
+    };
+    output.form(forms).map(|_form| ())
 }
 
 /// Has a daemon sample more.

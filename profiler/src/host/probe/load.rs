@@ -76,8 +76,30 @@ pub struct ProbeOptions {
     pub rate_hz: u32,
     /// CPUs of the host: sizes the ring.
     pub cpus: u32,
-    /// Waits off the CPU are measured, and those of this length or longer are all sent.
-    pub off_cpu_period: Option<Duration>,
+    /// Whether waits off the CPU are measured.
+    pub off_cpu: OffCpu,
+}
+
+/// Whether waits off the CPU are measured, and from which length on all of them are sent.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OffCpu {
+    /// They are not.
+    #[default]
+    Never,
+    /// Not yet: there is room for it, so that it can begin while sampling goes on.
+    OnRequest(Duration),
+    /// From the start.
+    Always(Duration),
+}
+
+impl OffCpu {
+    /// Waits of this length or longer are all sent.
+    pub fn period(self) -> Option<Duration> {
+        match self {
+            Self::Never => None,
+            Self::OnRequest(period) | Self::Always(period) => Some(period),
+        }
+    }
 }
 
 /// The probe in the kernel, with its maps.
@@ -139,9 +161,9 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         })?;
     }
     let sampler = load_sampler(&mut object, options.unwinding)?;
-    let off_cpu = match options.off_cpu_period {
-        Some(_period) => Some(load_off_cpu(&mut object, sampler)?),
-        None => None,
+    let off_cpu = match options.off_cpu {
+        OffCpu::Always(_period) => Some(load_off_cpu(&mut object, sampler)?),
+        OffCpu::OnRequest(_) | OffCpu::Never => None,
     };
     let mut probe = Probe {
         sampler,
@@ -214,12 +236,12 @@ fn nodes_wanted() -> u32 {
 
 /// Threads to remember: none, which takes one, while no waits are measured.
 fn departures_wanted(options: &ProbeOptions) -> u32 {
-    options.off_cpu_period.map_or(1, |_on| OFF_CPU_THREADS_MAX)
+    (options.off_cpu.period()).map_or(1, |_on| OFF_CPU_THREADS_MAX)
 }
 
 /// Two seconds of samples, in bytes, as a power of two.
 fn ring_size_bytes(options: &ProbeOptions) -> u32 {
-    let waits = options.off_cpu_period.map_or(0, |_on| WAITS_HZ);
+    let waits = options.off_cpu.period().map_or(0, |_on| WAITS_HZ);
     let samples = options
         .rate_hz
         .saturating_add(waits)
@@ -278,7 +300,8 @@ fn probe_config(options: &ProbeOptions) -> ProbeConfig {
             })
             .unwrap_or(OFFSET_MISSING),
         off_cpu_period_ns: options
-            .off_cpu_period
+            .off_cpu
+            .period()
             .and_then(|period| u64::try_from(period.as_nanos()).ok())
             .unwrap_or(0)
             .min(OFF_CPU_PERIOD_NS_MAX),

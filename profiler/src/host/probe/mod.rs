@@ -7,6 +7,7 @@
 mod abi;
 mod attach;
 mod btf;
+mod burst;
 mod error;
 mod kernel_mappings;
 mod kernel_rules;
@@ -21,11 +22,12 @@ pub use self::{
         Sampling, SamplingClock, attach_lifecycle, attach_sampling, detach_sampling,
         open_process_events,
     },
+    burst::{BurstEvents, attach_burst, attach_burst_to},
     error::ProbeError,
     kernel_mappings::{KernelMapping, KernelMappings},
     kernel_rules::KernelRules,
     kernel_tables::{KernelTables, PreparedTable},
-    load::{Filter, Probe, ProbeOptions, Unwinding, load},
+    load::{Filter, OffCpu, Probe, ProbeOptions, Unwinding, load},
     off_cpu::{attach_off_cpu, detach_off_cpu},
     survey::{Finding, Survey, survey},
 };

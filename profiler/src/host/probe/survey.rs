@@ -9,7 +9,7 @@ use super::{
     ProbeError, Unwinding,
     attach::{SamplingClock, attach_lifecycle, attach_sampling, open_process_events},
     btf::KernelTypes,
-    load::{Filter, ProbeOptions, has_task_pt_regs, load},
+    load::{Filter, OffCpu, ProbeOptions, has_task_pt_regs, load},
     off_cpu::attach_off_cpu,
     sys,
 };
@@ -185,7 +185,7 @@ fn try_sampling(unwinding: Unwinding) -> Result<SamplingClock, ProbeError> {
         unwinding,
         rate_hz: TRIAL_RATE_HZ,
         cpus: 1,
-        off_cpu_period: None,
+        off_cpu: OffCpu::Never,
     };
     let mut probe = load(&options)?;
     attach_lifecycle(&mut probe)?;
@@ -200,7 +200,7 @@ fn off_cpu() -> Finding {
             unwinding: Unwinding::Auto,
             rate_hz: TRIAL_RATE_HZ,
             cpus: 1,
-            off_cpu_period: Some(TRIAL_PERIOD),
+            off_cpu: OffCpu::Always(TRIAL_PERIOD),
         })?;
         attach_off_cpu(&mut probe)
     };
