@@ -36,6 +36,8 @@ pub struct DaemonConfig {
     pub labels: BTreeMap<String, String>,
     /// Changes of labels, applied in order, with the meaning they have in Prometheus.
     pub relabel: Vec<RelabelConfig>,
+    /// The Kubernetes agent of this node, which knows the names of pods; nobody is asked without.
+    pub kubelet: Option<KubeletConfig>,
     /// Address of `/metrics` and `/healthz`; none without.
     pub listen_metrics: Option<SocketAddr>,
 }
@@ -63,6 +65,20 @@ pub struct SpoolConfig {
     pub dir: PathBuf,
     /// Most mebibytes; the oldest batches go first.
     pub size_mib: u64,
+}
+
+/// Where the list of the node's pods is.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct KubeletConfig {
+    /// `https://HOST:10250/pods`, or `http://HOST:10255/pods` where the open port is on.
+    pub url: String,
+    /// File whose first line is a token that may read the list. It is read each time.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    /// Authority of the kubelet's certificate, PEM. Needed for https.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
 }
 
 /// One change of labels.
@@ -101,6 +117,7 @@ impl Default for DaemonConfig {
             spool: SpoolConfig::default(),
             labels: BTreeMap::new(),
             relabel: Vec::new(),
+            kubelet: None,
             listen_metrics: None,
         }
     }
@@ -150,6 +167,12 @@ impl DaemonConfig {
                 tls.cert.is_some() == tls.key.is_some(),
                 "tls.cert",
                 "must be set together with tls.key",
+            ),
+            (
+                (self.kubelet.iter())
+                    .all(|kubelet| kubelet.url.starts_with("http://") || kubelet.ca.is_some()),
+                "kubelet.ca",
+                "must name the authority of the kubelet's certificate, for https",
             ),
             (
                 (1..=60).contains(&self.window_seconds),
@@ -202,6 +225,7 @@ mod tests {
         let config = parse(
             "server = \"https://a:1\"\nhost = \"h\"\ntoken_file = \"t\"\nwindow_seconds = 5\n\
              rate_hz = 49\noffcpu = true\nbursts = false\nlisten_metrics = \"127.0.0.1:7318\"\n[tls]\nca = \"c\"\n\
+             [kubelet]\nurl = \"https://node:10250/pods\"\ntoken_file = \"k\"\nca = \"c\"\n\
              [spool]\ndir = \"/s\"\nsize_mib = 3\n[labels]\nzone = \"z\"\n\
              [[relabel]]\nsource_labels = [\"unit\"]\ntarget_label = \"service\"\n",
         )
@@ -226,6 +250,8 @@ mod tests {
     fn a_value_that_cannot_be_is_named() {
         let refused = |text: &str| parse(text).unwrap().validate().unwrap_err().to_string();
         assert!(refused("").starts_with("server: "));
+        let kubelet = "server = \"http://a\"\n[kubelet]\nurl = \"https://a:1/pods\"";
+        assert!(refused(kubelet).starts_with("kubelet.ca: "));
         assert!(refused("server = \"http://a\"\nrate_hz = 0").starts_with("rate_hz: "));
         assert!(refused("server = \"http://a\"\nwindow_seconds = 61").starts_with("window_"));
         assert!(refused("server = \"http://a\"\n[tls]\ncert = \"c\"").starts_with("tls.cert: "));

@@ -8,6 +8,7 @@ mod bursts;
 mod command;
 mod continuous;
 pub mod daemon;
+pub mod kubelet;
 pub mod labels;
 mod metrics;
 mod name_cache;

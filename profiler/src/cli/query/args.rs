@@ -136,8 +136,10 @@ Examples:
     Watch(WatchArgs),
     /// Have one daemon sample more, for a while
     #[command(after_help = "\
-Example:
-  profiler query burst web-1 --rate 499 --for 30s --pid 1234")]
+Examples:
+  profiler query burst web-1 --rate 499 --for 30s --pid 1234
+  profiler query burst web-1 --signal offcpu --for 30s
+  profiler query top '{burst=\"7\"}'                  what the burst with the number 7 saw")]
     Burst(BurstArgs),
 }
 
@@ -423,7 +425,7 @@ pub(super) struct BurstArgs {
     #[arg(value_name = "HOST")]
     pub(super) host: String,
     /// Samples a second and CPU
-    #[arg(long, value_name = "HZ")]
+    #[arg(long, value_name = "HZ", default_value_t = 499)]
     pub(super) rate: u32,
     /// How long
     #[arg(long = "for", value_name = "TIME", default_value = "10s")]
