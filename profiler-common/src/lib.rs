@@ -15,7 +15,7 @@ pub mod sample;
 pub mod unwind_row;
 
 /// Version of everything in this crate. The daemon refuses a probe that was built for another.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Defines an enum whose codes both sides share, with the way from number to variant.
 #[macro_export]

@@ -165,8 +165,8 @@ pub(crate) struct Scratch {
     pub(crate) known_rules: [KnownRule; RULES_REMEMBERED as usize],
 }
 
-/// Context classes: perf events, and the scheduler's tracepoints.
-pub(crate) const CONTEXT_CLASSES: u32 = 2;
+/// Context classes: perf events, the scheduler's tracepoints, other tracepoints, uprobes.
+pub(crate) const CONTEXT_CLASSES: u32 = 4;
 
 /// Working memory, one slot for each CPU and context class: one class can interrupt another.
 #[btf_map]

@@ -7,6 +7,8 @@ pub mod aggregate;
 mod command;
 mod continuous;
 pub mod daemon;
+mod hooks;
+mod kernel_counts;
 pub mod labels;
 mod metrics;
 mod name_cache;

@@ -3,7 +3,6 @@
 //! Part of the composition root.
 
 use std::{
-    collections::BTreeMap,
     io,
     os::fd::{AsFd as _, BorrowedFd},
     path::PathBuf,
@@ -12,12 +11,16 @@ use std::{
 };
 
 use anyhow::Context as _;
-use profiler_common::counter::Counter;
+use profiler_common::{
+    counter::{Counter, Tally},
+    sample::SignalCode,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
+    kernel_counts::KernelCounts,
     naming, object,
-    probe::{self, Filter, KernelMapping, Probe, ProbeOptions, Unwinding},
+    probe::{self, Filter, KernelMapping, Probe, ProbeOptions, SignalOptions, Unwinding},
     process::{Changes, Object, ProcessTable, processes_by_cpu_time},
     ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
     scheduler_text::SchedulerText,
@@ -51,8 +54,8 @@ pub(super) struct SamplingOptions {
     pub(super) rate_hz: u32,
     /// Where compiled unwind tables are kept for the next run.
     pub(super) cache_dir: Option<PathBuf>,
-    /// Waits off the CPU are measured, and those of this length or longer are all sent.
-    pub(super) off_cpu_period: Option<Duration>,
+    /// What is watched.
+    pub(super) signals: SignalOptions,
 }
 
 /// What sampling cost.
@@ -72,42 +75,6 @@ pub struct Cost {
     pub rules: usize,
     /// From the start of the program to the first sample.
     pub started_after: Duration,
-}
-
-/// What the probe counted besides the samples it sent.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct KernelCounts {
-    /// Samples of idle CPUs.
-    pub(super) idle: u64,
-    /// Samples that the filters left out.
-    pub(super) filtered: u64,
-    ring_full: u64,
-    scratch_busy: u64,
-    off_cpu_ring_full: u64,
-    off_cpu_scratch_busy: u64,
-    off_cpu_threads_full: u64,
-}
-
-impl KernelCounts {
-    /// Samples of a signal lost, by cause.
-    pub(super) fn lost(&self, signal: Signal) -> BTreeMap<Loss, u64> {
-        let lost = match signal {
-            Signal::Cpu => [
-                (Loss::RingFull, self.ring_full),
-                (Loss::ScratchBusy, self.scratch_busy),
-                (Loss::TableFull, 0),
-            ],
-            Signal::OffCpu => [
-                (Loss::RingFull, self.off_cpu_ring_full),
-                (Loss::ScratchBusy, self.off_cpu_scratch_busy),
-                (Loss::TableFull, self.off_cpu_threads_full),
-            ],
-            Signal::Imported => return BTreeMap::new(),
-        };
-        lost.into_iter()
-            .filter(|(_loss, count)| 0 < *count)
-            .collect()
-    }
 }
 
 /// A table to ask for.
@@ -151,7 +118,7 @@ impl Host {
             unwinding: options.unwinding,
             rate_hz: options.rate_hz,
             cpus,
-            off_cpu_period: options.off_cpu_period,
+            signals: options.signals.clone(),
         })?;
         // Records first, then hooks, then what runs already: nothing that starts meanwhile is missed.
         let rings = probe::open_process_events()?
@@ -172,7 +139,9 @@ impl Host {
             counted: KernelCounts::default(),
             refreshed_at: clock::monotonic(),
         };
-        host.windows.scheduler = options.off_cpu_period.and_then(|_on| SchedulerText::read());
+        if options.signals.watches(&[Signal::OffCpu]) {
+            host.windows.scheduler = SchedulerText::read();
+        }
         let mut changes = Changes::default();
         for pid in processes_by_cpu_time() {
             host.processes.read(pid, &mut changes);
@@ -322,32 +291,10 @@ impl Host {
 
     /// What the probe counted since this was last asked.
     pub(super) fn take_counts(&mut self) -> KernelCounts {
-        let total = self.total_counts();
-        let since = KernelCounts {
-            idle: total.idle - self.counted.idle,
-            filtered: total.filtered - self.counted.filtered,
-            ring_full: total.ring_full - self.counted.ring_full,
-            scratch_busy: total.scratch_busy - self.counted.scratch_busy,
-            off_cpu_ring_full: total.off_cpu_ring_full - self.counted.off_cpu_ring_full,
-            off_cpu_scratch_busy: total.off_cpu_scratch_busy - self.counted.off_cpu_scratch_busy,
-            off_cpu_threads_full: total.off_cpu_threads_full - self.counted.off_cpu_threads_full,
-        };
+        let total = KernelCounts::read(&self.probe);
+        let since = total.since(&self.counted);
         self.counted = total;
         since
-    }
-
-    /// What the probe counted so far.
-    fn total_counts(&self) -> KernelCounts {
-        let kernel = |counter| self.probe.count(counter);
-        KernelCounts {
-            idle: kernel(Counter::SamplesIdle),
-            filtered: kernel(Counter::SamplesFiltered),
-            ring_full: kernel(Counter::SamplesRingFull),
-            scratch_busy: kernel(Counter::SamplesScratchBusy),
-            off_cpu_ring_full: kernel(Counter::OffCpuRingFull),
-            off_cpu_scratch_busy: kernel(Counter::OffCpuScratchBusy),
-            off_cpu_threads_full: kernel(Counter::OffCpuThreadsFull),
-        }
     }
 
     /// Says what the probe counted, for whoever asks with `-v`.
@@ -358,6 +305,14 @@ impl Host {
                 count = self.probe.count(*counter),
                 "counted by the probe"
             );
+        }
+        for signal in SignalCode::ALL {
+            for tally in Tally::ALL {
+                let count = self.probe.tally(*signal, *tally);
+                if 0 < count {
+                    tracing::debug!(?signal, ?tally, count, "counted by the probe");
+                }
+            }
         }
         let mappings = self.probe.mappings.refused();
         let tables = self.tables.refused();
@@ -375,7 +330,7 @@ impl Host {
         Cost {
             sampler: self.probe.sampler_run_time(),
             off_cpu: self.probe.off_cpu_run_time(),
-            samples_sent: self.probe.count(Counter::SamplesSent),
+            samples_sent: self.probe.tally(SignalCode::Cpu, Tally::Sent),
             frames_walked: self.probe.count(Counter::FramesWalked),
             table_size_bytes,
             rules,

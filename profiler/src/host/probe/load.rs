@@ -10,9 +10,10 @@ use aya::{
 use aya_log::EbpfLogger;
 use profiler_common::{
     ABI_VERSION,
-    counter::Counter,
-    limits::{COMM_SIZE_BYTES, NODES_MAX, OFF_CPU_PERIOD_NS_MAX, OFF_CPU_THREADS_MAX},
+    counter::{Counter, Tally, slot_of},
+    limits::{COMM_SIZE_BYTES, DRAW_PERIOD_NS_MAX, NODES_MAX, OFF_CPU_THREADS_MAX},
     probe_config::{FILTER_CGROUP, FILTER_COMM, FILTER_PID, OFFSET_MISSING, ProbeConfig},
+    sample::SignalCode,
 };
 
 use super::{
@@ -20,9 +21,10 @@ use super::{
     abi::Abi,
     btf::KernelTypes,
     off_cpu::{Arrival, load_off_cpu},
+    options::ProbeOptions,
     sys,
 };
-use crate::model::Pid;
+use crate::model::{Pid, Signal};
 
 /// The kernel side, compiled by `build.rs`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
@@ -63,21 +65,6 @@ pub struct Filter {
     pub comm: Option<String>,
     /// Tasks in this cgroup (version 2) or below it: its id and its depth below the root.
     pub cgroup: Option<(u64, u32)>,
-}
-
-/// What the probe is loaded for.
-#[derive(Clone, Debug)]
-pub struct ProbeOptions {
-    /// Which tasks are sampled.
-    pub filter: Filter,
-    /// How user stacks are followed.
-    pub unwinding: Unwinding,
-    /// Samples a second and CPU: sizes the ring.
-    pub rate_hz: u32,
-    /// CPUs of the host: sizes the ring.
-    pub cpus: u32,
-    /// Waits off the CPU are measured, and those of this length or longer are all sent.
-    pub off_cpu_period: Option<Duration>,
 }
 
 /// The probe in the kernel, with its maps.
@@ -139,9 +126,10 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         })?;
     }
     let sampler = load_sampler(&mut object, options.unwinding)?;
-    let off_cpu = match options.off_cpu_period {
-        Some(_period) => Some(load_off_cpu(&mut object, sampler)?),
-        None => None,
+    let off_cpu = if options.signals.watches(&[Signal::OffCpu]) {
+        Some(load_off_cpu(&mut object, sampler)?)
+    } else {
+        None
     };
     let mut probe = Probe {
         sampler,
@@ -214,12 +202,18 @@ fn nodes_wanted() -> u32 {
 
 /// Threads to remember: none, which takes one, while no waits are measured.
 fn departures_wanted(options: &ProbeOptions) -> u32 {
-    options.off_cpu_period.map_or(1, |_on| OFF_CPU_THREADS_MAX)
+    if options.signals.watches(&[Signal::OffCpu]) {
+        OFF_CPU_THREADS_MAX
+    } else {
+        1
+    }
 }
 
 /// Two seconds of samples, in bytes, as a power of two.
 fn ring_size_bytes(options: &ProbeOptions) -> u32 {
-    let waits = options.off_cpu_period.map_or(0, |_on| WAITS_HZ);
+    let drawn = [Signal::OffCpu, Signal::Syscall, Signal::Alloc, Signal::Tcp];
+    let drawn = (options.signals.signals.iter()).filter(|signal| drawn.contains(signal));
+    let waits = WAITS_HZ.saturating_mul(u32::try_from(drawn.count()).unwrap_or(u32::MAX));
     let samples = options
         .rate_hz
         .saturating_add(waits)
@@ -277,11 +271,7 @@ fn probe_config(options: &ProbeOptions) -> ProbeConfig {
                 info.checked_add(types.offset_of("sched_info", "run_delay")?)
             })
             .unwrap_or(OFFSET_MISSING),
-        off_cpu_period_ns: options
-            .off_cpu_period
-            .and_then(|period| u64::try_from(period.as_nanos()).ok())
-            .unwrap_or(0)
-            .min(OFF_CPU_PERIOD_NS_MAX),
+        off_cpu_period_ns: period_ns(options.signals.off_cpu_period),
         user_regs_offset: KERNEL_STACK_SIZE_BYTES - REGISTERS_SIZE_BYTES,
         frame_pointers_only: u32::from(options.unwinding == Unwinding::FramePointers),
         task_in_execve_bits: types
@@ -290,6 +280,11 @@ fn probe_config(options: &ProbeOptions) -> ProbeConfig {
             .unwrap_or(OFFSET_MISSING),
         comm,
     }
+}
+
+/// A period as the probe takes it.
+fn period_ns(period: Duration) -> u64 {
+    u64::try_from(period.as_nanos()).map_or(DRAW_PERIOD_NS_MAX, |ns| ns.min(DRAW_PERIOD_NS_MAX))
 }
 
 /// Whether perf-event programs may call the helper that finds a task's registers.
@@ -336,11 +331,20 @@ impl Probe {
         self.sampler == TABLE_SAMPLER
     }
 
-    /// A counter, summed over all CPUs.
+    /// A counter of the host, summed over all CPUs.
     pub fn count(&self, counter: Counter) -> u64 {
-        self.counts
-            .get(&(counter as u32), 0)
-            .map_or(0, |slots| slots.iter().sum())
+        self.slot(counter as u32)
+    }
+
+    /// A counter of one signal, summed over all CPUs.
+    pub fn tally(&self, signal: SignalCode, tally: Tally) -> u64 {
+        self.slot(slot_of(signal, tally))
+    }
+
+    /// One slot of the counters, summed over all CPUs.
+    fn slot(&self, slot: u32) -> u64 {
+        let slots = self.counts.get(&slot, 0);
+        slots.map_or(0, |slots| slots.iter().sum())
     }
 
     /// Time in and runs of the sampling program so far; `None` where the kernel cannot tell.

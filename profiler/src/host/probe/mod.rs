@@ -13,6 +13,7 @@ mod kernel_rules;
 mod kernel_tables;
 mod load;
 mod off_cpu;
+mod options;
 mod survey;
 mod sys;
 
@@ -25,7 +26,8 @@ pub use self::{
     kernel_mappings::{KernelMapping, KernelMappings},
     kernel_rules::KernelRules,
     kernel_tables::{KernelTables, PreparedTable},
-    load::{Filter, Probe, ProbeOptions, Unwinding, load},
+    load::{Filter, Probe, Unwinding, load},
     off_cpu::{attach_off_cpu, detach_off_cpu},
+    options::{ProbeOptions, SignalOptions},
     survey::{Finding, Survey, survey},
 };
