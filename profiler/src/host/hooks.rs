@@ -5,6 +5,9 @@
 use super::probe::{self, Probe, SignalOptions};
 use crate::model::Signal;
 
+/// Signals that system calls are watched for.
+const SYSCALLS: [Signal; 2] = [Signal::Syscall, Signal::SyscallCounts];
+
 /// Starts what is to be watched; gives the number of CPUs that are sampled, zero when none is.
 ///
 /// # Errors
@@ -22,6 +25,9 @@ pub(super) fn attach(
         let hook = probe::attach_off_cpu(probe)?;
         tracing::debug!(hook, "time off the CPU is measured");
     }
+    if options.watches(&SYSCALLS) {
+        probe::attach_syscalls(probe)?;
+    }
     Ok(cpus)
 }
 
@@ -35,6 +41,9 @@ pub(super) fn detach(probe: &mut Probe, options: &SignalOptions) -> anyhow::Resu
     }
     if options.watches(&[Signal::OffCpu]) {
         probe::detach_off_cpu(probe)?;
+    }
+    if options.watches(&SYSCALLS) {
+        probe::detach_syscalls(probe)?;
     }
     Ok(())
 }

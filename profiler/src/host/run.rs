@@ -134,6 +134,7 @@ pub fn record(
     let cost = host.cost(started.saturating_sub(begun));
     hooks::detach(&mut host.probe, &options.signals)?;
     host.drain();
+    host.collect_tables(clock::monotonic());
     progress(Progress::Naming);
     let span = Span {
         start: span_start,

@@ -18,9 +18,12 @@ use profiler_common::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
+    call_rows,
     kernel_counts::KernelCounts,
     naming, object,
-    probe::{self, Filter, KernelMapping, Probe, ProbeOptions, SignalOptions, Unwinding},
+    probe::{
+        self, CallTable, Filter, KernelMapping, Probe, ProbeOptions, SignalOptions, Unwinding,
+    },
     process::{Changes, Object, ProcessTable, processes_by_cpu_time},
     ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
     scheduler_text::SchedulerText,
@@ -99,6 +102,8 @@ pub(super) struct Host {
     /// The vDSO.
     pub(super) vdso: Option<Arc<[u8]>>,
     undecodable: u64,
+    /// Rows that an exact table has room for.
+    table_rows: u64,
     /// What the probe had counted when it was last asked.
     counted: KernelCounts,
     refreshed_at: Duration,
@@ -136,6 +141,7 @@ impl Host {
             windows: Windows::default(),
             vdso: naming::read_vdso(),
             undecodable: 0,
+            table_rows: u64::from(probe::call_rows()),
             counted: KernelCounts::default(),
             refreshed_at: clock::monotonic(),
         };
@@ -191,9 +197,38 @@ impl Host {
                 Err(_malformed) => self.windows.lose(Loss::Undecodable),
             }
         }
+        self.collect_full_tables(now);
         (self.probe.flush_log)();
         for pid in self.processes.forget_ended(now) {
             self.windows.forget_labels(pid);
+        }
+    }
+
+    /// Takes the exact tables when they are half full, long before the window is over.
+    fn collect_full_tables(&mut self, now: Duration) {
+        let rows = self.probe.call_table().map_or(0, |table| table.rows_made());
+        if self.table_rows / 2 < rows {
+            self.collect_tables(now);
+        }
+    }
+
+    /// Takes the exact tables as they are at `at`, with what goes on at that moment counted so far.
+    /// What cannot be taken now is taken later; only its window is wrong then.
+    pub(super) fn collect_tables(&mut self, at: Duration) {
+        if let Err(error) = self.probe.charge_calls_in_flight() {
+            tracing::warn!("system calls in flight are not counted: {error:#}");
+        }
+        let rows = match self.probe.call_table().map(CallTable::take_rows) {
+            Some(Ok(rows)) => rows,
+            Some(Err(error)) => {
+                tracing::warn!("the table of system calls stays for later: {error:#}");
+                return;
+            }
+            None => return,
+        };
+        for row in &rows {
+            self.windows
+                .add(call_rows::to_sample(row, at), &self.processes);
         }
     }
 
