@@ -13,6 +13,8 @@ pub mod notice;
 pub mod probe_config;
 pub mod sample;
 pub mod system_call;
+pub mod table;
+pub mod tcp;
 pub mod unwind_row;
 
 /// Version of everything in this crate. The daemon refuses a probe that was built for another.

@@ -8,6 +8,9 @@ use crate::model::Signal;
 /// Signals that system calls are watched for.
 const SYSCALLS: [Signal; 2] = [Signal::Syscall, Signal::SyscallCounts];
 
+/// Signals that TCP connections are watched for.
+const TCP: [Signal; 2] = [Signal::Tcp, Signal::TcpCounts];
+
 /// Starts what is to be watched; gives the number of CPUs that are sampled, zero when none is.
 ///
 /// # Errors
@@ -28,6 +31,9 @@ pub(super) fn attach(
     if options.watches(&SYSCALLS) {
         probe::attach_syscalls(probe)?;
     }
+    if options.watches(&TCP) {
+        probe::attach_tcp(probe)?;
+    }
     Ok(cpus)
 }
 
@@ -44,6 +50,9 @@ pub(super) fn detach(probe: &mut Probe, options: &SignalOptions) -> anyhow::Resu
     }
     if options.watches(&SYSCALLS) {
         probe::detach_syscalls(probe)?;
+    }
+    if options.watches(&TCP) {
+        probe::detach_tcp(probe)?;
     }
     Ok(())
 }

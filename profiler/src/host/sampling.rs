@@ -18,21 +18,21 @@ use profiler_common::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
-    call_rows,
     kernel_counts::KernelCounts,
     naming, object,
     probe::{
-        self, CallTable, Filter, KernelMapping, Probe, ProbeOptions, SignalOptions, Unwinding,
+        self, Filter, KernelMapping, Probe, ProbeError, ProbeOptions, SignalOptions, Unwinding,
     },
     process::{Changes, Object, ProcessTable, processes_by_cpu_time},
     ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
     scheduler_text::SchedulerText,
     table_loader::{ObjectBytes, Slot, TableLoader},
+    table_rows,
     windows::Windows,
 };
 use crate::{
     clock,
-    model::{BuildId, Event, Loss, ObjectId, Signal},
+    model::{BuildId, Event, Loss, ObjectId, Signal, StackSample},
 };
 
 /// Pause after a wake-up, so that a burst of process records costs one drain and not one each.
@@ -70,6 +70,8 @@ pub struct Cost {
     pub off_cpu: Option<[(Duration, u64); 2]>,
     /// Time inside the programs at the start and at the end of a system call, and their runs.
     pub syscalls: Option<[(Duration, u64); 2]>,
+    /// Time inside all programs that watch TCP connections, and their runs.
+    pub tcp: Option<(Duration, u64)>,
     /// Samples that the probe sent.
     pub samples_sent: u64,
     /// User frames walked.
@@ -104,6 +106,8 @@ pub(super) struct Host {
     /// The vDSO.
     pub(super) vdso: Option<Arc<[u8]>>,
     undecodable: u64,
+    /// Whether there are exact tables to take.
+    counts_exactly: bool,
     /// Rows that an exact table has room for.
     table_rows: u64,
     /// What the probe had counted when it was last asked.
@@ -143,7 +147,8 @@ impl Host {
             windows: Windows::default(),
             vdso: naming::read_vdso(),
             undecodable: 0,
-            table_rows: u64::from(probe::call_rows()),
+            table_rows: u64::from(probe::table_rows()),
+            counts_exactly: (options.signals).watches(&[Signal::SyscallCounts, Signal::TcpCounts]),
             counted: KernelCounts::default(),
             refreshed_at: clock::monotonic(),
         };
@@ -206,10 +211,9 @@ impl Host {
         }
     }
 
-    /// Takes the exact tables when they are half full, long before the window is over.
+    /// Takes the exact tables when one is half full, long before the window is over.
     fn collect_full_tables(&mut self, now: Duration) {
-        let rows = self.probe.call_table().map_or(0, |table| table.rows_made());
-        if self.table_rows / 2 < rows {
+        if self.counts_exactly && self.table_rows / 2 < self.probe.exact.rows_made() {
             self.collect_tables(now);
         }
     }
@@ -217,21 +221,37 @@ impl Host {
     /// Takes the exact tables as they are at `at`, with what goes on at that moment counted so far.
     /// What cannot be taken now is taken later; only its window is wrong then.
     pub(super) fn collect_tables(&mut self, at: Duration) {
+        if !self.counts_exactly {
+            return;
+        }
         if let Err(error) = self.probe.charge_calls_in_flight() {
             tracing::warn!("system calls in flight are not counted: {error:#}");
         }
-        let rows = match self.probe.call_table().map(CallTable::take_rows) {
-            Some(Ok(rows)) => rows,
-            Some(Err(error)) => {
-                tracing::warn!("the table of system calls stays for later: {error:#}");
-                return;
+        match self.take_rows(at) {
+            Ok(samples) => {
+                for sample in samples {
+                    self.windows.add(sample, &self.processes);
+                }
             }
-            None => return,
-        };
-        for row in &rows {
-            self.windows
-                .add(call_rows::to_sample(row, at), &self.processes);
+            Err(error) => {
+                tracing::warn!("exact tables stay for later: {error:#}");
+            }
         }
+    }
+
+    /// The rows of all exact tables, as samples.
+    fn take_rows(&mut self, at: Duration) -> Result<Vec<StackSample>, ProbeError> {
+        let mut samples = Vec::new();
+        for row in self.probe.exact.take_calls()? {
+            samples.push(table_rows::call_sample(&row, at));
+        }
+        for row in self.probe.exact.take_connections()? {
+            match table_rows::tcp_sample(&row, at) {
+                Ok(sample) => samples.push(sample),
+                Err(_malformed) => self.windows.lose(Loss::Undecodable),
+            }
+        }
+        Ok(samples)
     }
 
     /// Takes what the probe wants repaired.
@@ -368,6 +388,7 @@ impl Host {
             sampler: self.probe.sampler_run_time(),
             off_cpu: self.probe.off_cpu_run_time(),
             syscalls: self.probe.syscall_run_time(),
+            tcp: self.probe.tcp_run_time(),
             samples_sent: self.probe.tally(SignalCode::Cpu, Tally::Sent),
             frames_walked: self.probe.count(Counter::FramesWalked),
             table_size_bytes,
