@@ -22,4 +22,7 @@ mod mixed_load;
 
 mod daemon;
 mod off_cpu;
+mod rows;
+mod syscall;
+mod tcp;
 mod watch;
