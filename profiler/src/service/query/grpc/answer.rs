@@ -192,6 +192,7 @@ pub(super) fn function(answer: &FunctionFacts) -> FunctionResponse {
         signals: answer.signals.iter().map(signal_of_function).collect(),
         files: answer.files.iter().map(text).collect(),
         modules: answer.modules.iter().map(text).collect(),
+        ..FunctionResponse::default()
     }
 }
 

@@ -28,11 +28,12 @@ use crate::{
         store::{LabelFilter, QueryLimits},
     },
     wire::v1::generated::{
-        BurstRequest, BurstResponse, DiffRequest, DiffResponse, ExportRequest, ExportResponse,
-        FlameGraphRequest, FlameGraphResponse, FunctionRequest, FunctionResponse, HostsRequest,
-        HostsResponse, LabelValuesRequest, LabelValuesResponse, LabelsRequest, LabelsResponse,
-        ListSignalsRequest, ListSignalsResponse, SeriesRequest, SeriesResponse, TopRequest,
-        TopResponse, WatchRequest, WatchResponse,
+        BottlenecksRequest, BottlenecksResponse, BurstRequest, BurstResponse, CheckRequest,
+        CheckResponse, DiffRequest, DiffResponse, ExportRequest, ExportResponse, FlameGraphRequest,
+        FlameGraphResponse, FunctionRequest, FunctionResponse, HostsRequest, HostsResponse,
+        LabelValuesRequest, LabelValuesResponse, LabelsRequest, LabelsResponse, ListSignalsRequest,
+        ListSignalsResponse, RegressionsRequest, RegressionsResponse, SeriesRequest,
+        SeriesResponse, TopRequest, TopResponse, WatchRequest, WatchResponse,
         query_service_server::{QueryService, QueryServiceServer},
     },
 };
@@ -216,6 +217,27 @@ impl QueryService for Answers {
             Ok(answer::function(&facts))
         };
         self.answer(request, work).await
+    }
+
+    async fn bottlenecks(
+        &self,
+        _request: Request<BottlenecksRequest>,
+    ) -> Result<Response<BottlenecksResponse>, Status> {
+        Err(Status::unimplemented("this release finds no bottlenecks"))
+    }
+
+    async fn regressions(
+        &self,
+        _request: Request<RegressionsRequest>,
+    ) -> Result<Response<RegressionsResponse>, Status> {
+        Err(Status::unimplemented("this release finds no regressions"))
+    }
+
+    async fn check(
+        &self,
+        _request: Request<CheckRequest>,
+    ) -> Result<Response<CheckResponse>, Status> {
+        Err(Status::unimplemented("this release checks no budgets"))
     }
 
     async fn export(
