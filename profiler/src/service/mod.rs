@@ -7,6 +7,7 @@ mod admin;
 mod connections;
 mod gauges;
 pub mod ingest;
+pub mod insight;
 pub mod live;
 pub mod query;
 pub mod run;
