@@ -58,6 +58,18 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "alert",
+        &[
+            "model",
+            "clock",
+            "telemetry",
+            "wire",
+            "store",
+            "insight",
+            "query",
+        ],
+    ),
+    (
         "host/run",
         &[
             "model",
@@ -91,6 +103,7 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
             "ingest",
             "insight",
             "query",
+            "alert",
         ],
     ),
     (

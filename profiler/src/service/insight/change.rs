@@ -119,8 +119,8 @@ pub fn compare(sides: &Sides, settings: &Settings) -> Comparison {
         let q_values = false_discovery(&p_values);
         let changes = tests.iter().zip(p_values).zip(q_values);
         let mut changes: Vec<Change> = changes
+            .filter(|((test, _p_value), q_value)| test.is_worth_telling(*q_value, settings))
             .map(|((test, p_value), q_value)| test.change(sides, p_value, q_value))
-            .filter(|change| change.is_worth_telling(settings))
             .collect();
         changes.sort_by(|a, b| {
             let size = |change: &Change| change.difference.value.abs();
@@ -204,6 +204,14 @@ impl Test {
         })
     }
 
+    /// Whether it is no chance, and large enough.
+    fn is_worth_telling(&self, q_value: f64, settings: &Settings) -> bool {
+        let [before, after] = self.shares;
+        q_value <= settings.false_discovery_rate
+            && settings.points_least <= (after - before).abs()
+            && settings.relative_least * before <= (after - before).abs()
+    }
+
     /// The function as a change.
     fn change(&self, sides: &Sides, p_value: f64, q_value: f64) -> Change {
         let [before, after] = self.shares;
@@ -222,15 +230,6 @@ impl Test {
             q_value,
             dispersion: self.dispersion,
         }
-    }
-}
-
-impl Change {
-    /// Whether it is no chance, and large enough.
-    fn is_worth_telling(&self, settings: &Settings) -> bool {
-        self.q_value <= settings.false_discovery_rate
-            && settings.points_least <= self.difference.value.abs()
-            && settings.relative_least <= self.relative.abs()
     }
 }
 

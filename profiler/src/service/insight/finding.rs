@@ -289,7 +289,7 @@ impl Finding {
     }
 
     /// Order of a list: gravest first, then by what explains the most, then costliest.
-    pub(super) fn rank(&self, other: &Self) -> std::cmp::Ordering {
+    pub fn rank(&self, other: &Self) -> std::cmp::Ordering {
         let key = |finding: &Self| (finding.severity, finding.kind.weight());
         key(other)
             .cmp(&key(self))

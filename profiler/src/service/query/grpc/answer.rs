@@ -276,7 +276,7 @@ fn value_type(profile_type: &ProfileType) -> v1::ValueType {
 }
 
 /// Where code came from.
-fn kind(kind: FrameKind) -> i32 {
+pub(super) fn kind(kind: FrameKind) -> i32 {
     match kind {
         FrameKind::Native => v1::FrameKind::Native,
         FrameKind::Kernel => v1::FrameKind::Kernel,
