@@ -5,8 +5,8 @@ use crate::service::insight::{
     Finding, FindingKind, Interval, Number, Severity, Site, Unit, evidence::Weight,
 };
 
-/// What a call that did not fail ended with.
-const OK: &str = "ok";
+/// What names of errors begin with; calls that did not fail, or did not end yet, have others.
+const ERROR: char = 'E';
 
 /// Calls that are so many that their number is the cost.
 pub(super) fn storms(look: &Look<'_>) -> Vec<Finding> {
@@ -58,9 +58,10 @@ fn calls(
     let by_name = table.by(|path| path.sites.first().copied());
     let call = |(site, weight): (&u32, &Weight)| {
         let [count, total_ns, ..] = weight.values;
-        let succeeded = table.of(|path| {
+        let failed = table.of(|path| {
             let outcome = path.sites.get(1).map(|outcome| table.site(*outcome));
-            path.sites.first() == Some(site) && outcome.is_some_and(|o| &*o.function == OK)
+            path.sites.first() == Some(site)
+                && outcome.is_some_and(|o| o.function.starts_with(ERROR))
         });
         Call {
             name: table.site(*site).function.to_string(),
@@ -68,7 +69,7 @@ fn calls(
             mean_ns: total_ns / count.max(1.0),
             count,
             total_ns,
-            failed_share: 1.0 - succeeded.values[0] / count.max(1.0),
+            failed_share: failed.values[0] / count.max(1.0),
         }
     };
     let found = by_name.iter().map(call);
