@@ -167,6 +167,8 @@ pub struct ThreadUse {
     pub thread: String,
     /// CPU time, in nanoseconds, by slice of time.
     pub cpu_ns: Vec<f64>,
+    /// Time in which it waited for a CPU, the same way.
+    pub queued_ns: Vec<f64>,
 }
 
 /// What a service did in a span of time.

@@ -7,7 +7,7 @@ use crate::service::insight::{
     Finding, FindingKind, Interval, Number, SignalTable, Site, ThreadUse, Unit,
     evidence::{Weight, slice_seconds},
     proportion,
-    statistics::mean,
+    statistics::{mean, to_f64},
 };
 
 /// Signal and kind of value that show CPU time.
@@ -232,10 +232,13 @@ fn busy_thread(
 ) -> Option<Finding> {
     let rule = &look.rules.one_busy_thread;
     let seconds = slice_seconds(look.evidence.span, thread.cpu_ns.len());
-    let cores: Vec<f64> = (thread.cpu_ns.iter())
-        .map(|ns| ns / 1e9 / seconds)
+    // A thread that waits for a CPU would be busy if it had one.
+    let wanted = thread.cpu_ns.iter().zip(&thread.queued_ns);
+    let cores: Vec<f64> = wanted
+        .map(|(ran, queued)| (ran + queued) / 1e9 / seconds)
         .collect();
-    let cores = mean(&cores)?;
+    let all = cores.iter().sum::<f64>() / to_f64(cores.len().max(1));
+    let cores = mean(&cores).unwrap_or(Interval::exact(all));
     let share = thread.cpu_ns.iter().sum::<f64>() / of_process.max(1.0);
     if others < rule.others_least || share < rule.share_least || rule.cores_most < cores.value {
         return None;
@@ -257,7 +260,12 @@ fn busy_thread(
         place,
         cost: (Interval::exact(share), CPU_TIME),
         evidence: vec![
-            Number::new("cores", "CPUs in use by the thread", Unit::Cores, cores),
+            Number::new(
+                "cores",
+                "CPUs in use or waited for by the thread",
+                Unit::Cores,
+                cores,
+            ),
             Number::new(
                 "process_share",
                 "share of the process's CPU time",
@@ -365,6 +373,7 @@ mod tests {
             pid: "1".to_owned(),
             thread: format!("t{number}"),
             cpu_ns: vec![cores * 1e10; 6],
+            queued_ns: vec![0.0; 6],
         };
         evidence.threads = cores.iter().enumerate().map(thread).collect();
         evidence

@@ -123,34 +123,39 @@ fn threads(
     cpu_period_ns: f64,
     limits: &QueryLimits,
 ) -> Result<Vec<ThreadUse>, QueryError> {
-    let slices = period.slices(SLICES);
     let names = [label::PID, label::THREAD];
-    let mut used: BTreeMap<Vec<String>, Vec<f64>> = BTreeMap::new();
-    for (slice, range) in slices.iter().enumerate() {
-        let sums = scope
-            .at(*range)
-            .sums_by(reader, ("cpu", "samples"), &names, limits)?;
-        for (thread, sum) in sums.into_iter().take(THREADS_MAX) {
-            let by_slice = used
-                .entry(thread)
-                .or_insert_with(|| vec![0.0; slices.len()]);
-            by_slice[slice] = to_f64(sum) * cpu_period_ns;
+    let slices = period.slices(SLICES);
+    let mut used: BTreeMap<Vec<String>, ThreadUse> = BTreeMap::new();
+    // Every thread that was off the CPU is known, however short.
+    for asked in [
+        ("cpu", "samples"),
+        ("offcpu", "runqueue"),
+        ("offcpu", "delay"),
+    ] {
+        for (slice, range) in slices.iter().enumerate() {
+            let sums = scope.at(*range).sums_by(reader, asked, &names, limits)?;
+            for (thread, sum) in sums.into_iter().take(THREADS_MAX) {
+                let known = (used.entry(thread)).or_insert_with_key(|n| no_use(n, slices.len()));
+                match asked {
+                    ("cpu", _) => known.cpu_ns[slice] = to_f64(sum) * cpu_period_ns,
+                    (_, "runqueue") => known.queued_ns[slice] = to_f64(sum),
+                    _ => {}
+                }
+            }
         }
     }
-    let waited = scope.sums_by(reader, ("offcpu", "delay"), &names, limits)?;
-    for (thread, _sum) in waited.into_iter().take(THREADS_MAX) {
-        used.entry(thread)
-            .or_insert_with(|| vec![0.0; slices.len()]);
+    Ok(used.into_values().collect())
+}
+
+/// A thread that took nothing.
+fn no_use(names: &[String], slices: usize) -> ThreadUse {
+    let name = |index: usize| names.get(index).cloned().unwrap_or_default();
+    ThreadUse {
+        pid: name(0),
+        thread: name(1),
+        cpu_ns: vec![0.0; slices],
+        queued_ns: vec![0.0; slices],
     }
-    let thread = |(names, cpu_ns): (Vec<String>, Vec<f64>)| {
-        let mut names = names.into_iter();
-        ThreadUse {
-            pid: names.next().unwrap_or_default(),
-            thread: names.next().unwrap_or_default(),
-            cpu_ns,
-        }
-    };
-    Ok(used.into_iter().map(thread).collect())
 }
 
 /// Signals that have data in a scope.
