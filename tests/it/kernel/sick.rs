@@ -61,39 +61,39 @@ fn check_first(mode: &str, kind: &str, function: &str) {
 
 #[test]
 fn a_hot_function_is_found_first() {
-    require_root!();
+    let _turn = require_root!();
     check_first("hot_function", "hot_function", "checksum");
 }
 
 #[test]
 fn a_hot_path_is_found_first() {
-    require_root!();
+    let _turn = require_root!();
     check_first("hot_path", "hot_path", "report");
 }
 
 #[test]
 fn a_lock_convoy_is_found_first_with_its_holder() {
-    require_root!();
+    let _turn = require_root!();
     check_first("lock_convoy", "lock_convoy", "update");
     check_first("lock_convoy", "lock_convoy", "copy_table");
 }
 
 #[test]
 fn run_queue_saturation_is_found_first() {
-    require_root!();
+    let _turn = require_root!();
     let [all, _grave] = findings("run_queue");
     assert!(all[0].starts_with("run_queue_saturation"), "{all:#?}");
 }
 
 #[test]
 fn one_busy_thread_is_found_first() {
-    require_root!();
+    let _turn = require_root!();
     check_first("one_busy_thread", "one_busy_thread", "coordinate");
 }
 
 #[test]
 fn healthy_programs_raise_nothing_grave() {
-    require_root!();
+    let _turn = require_root!();
     for mode in ["healthy_even", "healthy_pool"] {
         let [_all, mut grave] = findings(mode);
         // A host that is busy with something else does let programs wait for a CPU.
