@@ -43,11 +43,16 @@ pub(super) fn table(answer: &CheckResponse) -> String {
     }
     let mut text = table.draw();
     for limit in answer.limits.iter().filter(|limit| word(limit) == "broken") {
-        text += &format!("\n{}\n  {}\n", clean(&limit.name), clean(&limit.summary));
+        let _infallible = write!(
+            text,
+            "\n{}\n  {}\n",
+            clean(&limit.name),
+            clean(&limit.summary)
+        );
         for detail in &limit.details {
-            text += &format!("  - {}\n", clean(detail));
+            let _infallible = write!(text, "  - {}\n", clean(detail));
         }
-        text += &format!("  $ {}\n", clean(&limit.command));
+        let _infallible = write!(text, "  $ {}\n", clean(&limit.command));
     }
     text
 }

@@ -1,6 +1,6 @@
 //! `query alerts`.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -145,7 +145,8 @@ fn draw(answer: &ListAlertsResponse) -> String {
         text += &table.draw();
     }
     for silence in &answer.silences {
-        text += &format!(
+        let _infallible = write!(
+            text,
             "silence {}: {} until {}  {}\n",
             silence.id,
             clean(&silence.pattern),
@@ -159,7 +160,8 @@ fn draw(answer: &ListAlertsResponse) -> String {
         } else {
             format!("; the last one failed: {}", clean(&receiver.last_error))
         };
-        text += &format!(
+        let _infallible = write!(
+            text,
             "receiver {} ({}): {} delivered, {} failed{error}\n",
             clean(&receiver.name),
             receiver.kind,

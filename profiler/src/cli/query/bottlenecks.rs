@@ -1,5 +1,7 @@
 //! `query bottlenecks`.
 
+use std::fmt::Write as _;
+
 use super::{
     args::{BottlenecksArgs, ConnectionArgs, Grave},
     client::{Client, ask, refused},
@@ -60,7 +62,8 @@ fn draw(answer: &BottlenecksResponse) -> String {
         };
     }
     let signals: Vec<String> = answer.signals.iter().map(|signal| clean(signal)).collect();
-    text += &format!(
+    let _infallible = write!(
+        text,
         "looked at {} of {} service{}\n",
         if signals.is_empty() {
             "no signal".to_owned()

@@ -1,5 +1,7 @@
 //! `query regressions`.
 
+use std::fmt::Write as _;
+
 use super::{
     args::{ConnectionArgs, RegressionsArgs, Than},
     client::{Client, ask, refused},
@@ -87,7 +89,8 @@ pub(crate) fn draw(answer: &RegressionsResponse) -> String {
     let mut text = String::new();
     for (title, changes) in [("SLOWER", &answer.slower), ("FASTER", &answer.faster)] {
         if changes.is_empty() {
-            text += &format!(
+            let _infallible = write!(
+                text,
                 "no function is {} than chance explains\n",
                 title.to_lowercase()
             );
