@@ -4,11 +4,14 @@
 
 pub mod access;
 mod admin;
+pub mod alert;
 mod connections;
 mod gauges;
 pub mod ingest;
+pub mod insight;
 pub mod live;
 pub mod query;
+mod recorded;
 pub mod run;
 pub mod store;
 

@@ -42,6 +42,9 @@ pub struct UpArgs {
     /// Folder of the store
     #[arg(long, value_name = "DIR", default_value = "/var/lib/profiler")]
     data: PathBuf,
+    /// Budget that is looked at all the time: alerts come from it
+    #[arg(long, value_name = "FILE")]
+    budget: Option<PathBuf>,
     /// Samples a second, on each CPU
     #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
@@ -77,6 +80,7 @@ pub fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
     let config = ServiceConfig {
         listen: args.listen,
         data: args.data.clone(),
+        budget: args.budget.clone(),
         ..ServiceConfig::default()
     };
     let store = open_store(&config)?;
