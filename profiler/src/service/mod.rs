@@ -6,11 +6,13 @@ pub mod access;
 mod admin;
 mod connections;
 mod gauges;
+pub mod grafana;
 pub mod ingest;
 pub mod live;
 pub mod query;
 pub mod run;
 pub mod store;
+pub mod web;
 
 #[cfg(test)]
 mod fixture;

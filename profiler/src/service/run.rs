@@ -22,9 +22,11 @@ use super::{
     admin::Admin,
     connections::Connections,
     gauges::Gauges,
+    grafana,
     ingest::{Ingest, IngestServer, IngestSettings, OtlpServer, upload_routes},
     query::{self, Reader},
     store::StoreOptions,
+    web,
 };
 use crate::{
     config::{ServiceConfig, days},
@@ -94,6 +96,7 @@ impl Service {
         access.counters().register(&mut metrics);
         let reader = Arc::new(Reader::new(Arc::clone(&store)));
         let (health, grpc) = grpc_routes(&ingest, &reader, &live).await?;
+        let grafana_routes = grafana::routes(Arc::clone(&reader));
         let gauges = Gauges::new(&mut metrics, reader, live.clone(), embedded.clone());
         let admin = Admin {
             store,
@@ -105,6 +108,8 @@ impl Service {
         };
         let router = grpc
             .merge(upload_routes(ingest))
+            .merge(grafana_routes)
+            .merge(web::routes())
             .merge(admin.routes())
             .fallback(not_found)
             .layer(middleware::from_fn_with_state(

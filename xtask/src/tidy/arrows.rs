@@ -56,6 +56,11 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "grafana",
+        &["model", "clock", "wire", "render", "store", "query"],
+    ),
+    ("web", &[]),
+    (
         "host/run",
         &[
             "model",
@@ -88,6 +93,8 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
             "access",
             "ingest",
             "query",
+            "grafana",
+            "web",
         ],
     ),
     (

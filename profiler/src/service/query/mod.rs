@@ -31,7 +31,7 @@ pub use self::{
     export::{export, profile},
     flame_graph::{Diff, FlameGraph, diff, flame_graph},
     function::{FunctionFacts, LineShare, Share, SignalOfFunction, function},
-    grpc::{Answers, server},
+    grpc::{Answers, Gate, server, status},
     labels::{SignalTypes, Values, names, signals, values},
     names::{NamedStack, NamedStacks},
     place::Place,

@@ -7,4 +7,8 @@ mod service;
 mod status;
 mod watch;
 
-pub use self::service::{Answers, server};
+pub use self::{
+    gate::Gate,
+    service::{Answers, server},
+    status::status,
+};
