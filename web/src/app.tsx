@@ -63,7 +63,7 @@ export function App() {
   const look = useLook();
   const name = look.view in VIEWS ? look.view : "overview";
   const view = VIEWS[name]!;
-  const [now, onTick] = useNow(look.live === "1");
+  const [now, onTick] = useNow(look.live === "1", look.last + look.from);
   const span = spanOf(look, now);
   const View = useView(name);
   useEffect(() => {

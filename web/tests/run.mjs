@@ -238,6 +238,25 @@ test("nothing is asked of other hosts, and what came is kept", async (browser, u
   return page;
 });
 
+test("a service with tokens asks for one, and takes no other", async (browser) => {
+  const closed = await start("open sesame");
+  try {
+    const page = await open(browser);
+    await go(page, closed.url, "/hosts");
+    const field = page.locator("input[name=token]");
+    await field.fill("wrong");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await field.waitFor();
+    await field.fill("open sesame");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByText("No host delivered anything").waitFor();
+    check((await grave(page)).length === 0, "not accessible");
+    return page;
+  } finally {
+    await closed.stop();
+  }
+});
+
 const figures = {};
 
 test("the first view is small and soon there", async (browser, url) => {

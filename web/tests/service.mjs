@@ -1,7 +1,8 @@
 // A service of its own for the tests, on a temporary folder, filled with a recording of a real host.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,10 +17,17 @@ const WINDOW_SECONDS = 30;
 const WINDOWS = 40;
 const START_WAIT_MS = 20_000;
 
-/** Starts the service; its address, and how to end it. */
-export async function start() {
+/** Starts the service, with a token that allows to read if there is one; its address, and how to end it. */
+export async function start(token) {
   const folder = mkdtempSync(join(tmpdir(), "profiler-web-"));
-  const child = spawn(program, ["serve", "--data", folder, "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "pipe"] });
+  const args = ["serve", "--data", join(folder, "data"), "--listen", "127.0.0.1:0"];
+  if (token) {
+    const config = join(folder, "service.toml");
+    const sha256 = createHash("sha256").update(token).digest("hex");
+    writeFileSync(config, `[[access.tokens]]\nrole = "read"\nsha256 = "${sha256}"\n`);
+    args.push("--config", config);
+  }
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
   const url = await address(child);
   const stop = async () => {
     child.kill("SIGTERM");

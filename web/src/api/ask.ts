@@ -82,10 +82,14 @@ export function selectionOf(look: State, span: Span): Selection {
   return { signal: look.signal, kind: look.kind, selector: look.q, ...spanNs(span) };
 }
 
-/** Now in whole seconds; a new one with each `tick`, and every few seconds while `isLive`. */
-export function useNow(isLive: boolean): [number, () => void] {
+/**
+ * Now in whole seconds; a new one with each `tick`, every few seconds while `isLive`, and when another
+ * time is chosen: "the last five minutes" are those before the choice.
+ */
+export function useNow(isLive: boolean, chosen: string): [number, () => void] {
   const read = () => Math.ceil(Date.now() / 1000);
   const [now, setNow] = useState(read);
+  useEffect(() => setNow((before) => (read() - before > LIVE_SECONDS ? read() : before)), [chosen]);
   useEffect(() => {
     if (!isLive) return;
     const timer = setInterval(() => setNow(read()), LIVE_SECONDS * 1000);

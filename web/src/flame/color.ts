@@ -49,11 +49,15 @@ function shades(hue: number, saturation: number, isDark: boolean): string[] {
   });
 }
 
+/** Parts of the key of a table, such as an errno: a kind that daemons of later releases send. */
+const TABLE = 5;
+
 const HUES: Record<number, [number, number]> = {
   [FrameKind.NATIVE]: [27, 86],
   [FrameKind.KERNEL]: [204, 58],
   [FrameKind.JIT]: [142, 42],
   [FrameKind.TRUNCATED]: [45, 6],
+  [TABLE]: [268, 38],
 };
 
 /** A number for a text, always the same. */
@@ -67,8 +71,8 @@ export function hash(text: string): number {
 export function changeColor(change: number, isDark: boolean): string {
   const strength = Math.min(1, Math.sqrt(Math.abs(change)));
   const hue = change > 0 ? 8 : 212;
-  const lightness = isDark ? 58 - strength * 8 : 90 - strength * 30;
-  return `hsl(${hue} ${Math.round(strength * 78)}% ${lightness}%)`;
+  const lightness = isDark ? 58 + strength * 5 : 90 - strength * 30;
+  return `hsl(${hue} ${Math.round(strength * (isDark ? 66 : 78))}% ${lightness}%)`;
 }
 
 /** How a node's share changed, from -1 (half as much or less) to 1 (twice as much or more). */

@@ -57,7 +57,7 @@ export function Timeline({ span }: { span: Span }) {
   const peak = total.length ? Math.max(...total) : 0;
   const seconds = (answer?.stepNs ?? NS) / NS;
   return (
-    <section class="timeline" aria-label="Over time">
+    <section class={look.by ? "timeline with-heat" : "timeline"} aria-label="Over time">
       <div class="timeline-head">
         <span class="muted">
           {answer ? `${unitName(answer.valueType)} per ${seconds} s, most ${amount(peak, answer.valueType)}` : " "}

@@ -2,7 +2,7 @@
 
 import { type Span, spanNs, useAsk } from "../api/ask";
 import { QueryService } from "../api/generated";
-import { moment } from "../model/units";
+import { duration, moment } from "../model/units";
 import { go, useLook } from "../state";
 import { FilterBar } from "./filter";
 
@@ -88,7 +88,7 @@ function RangePick({ span }: { span: Span }) {
           {RANGES.map(([value, text]) => (
             <option value={value}>last {text}</option>
           ))}
-          {!isOwn && !RANGES.some(([value]) => value === look.last) && <option value={look.last}>last {look.last} s</option>}
+          {!isOwn && !RANGES.some(([value]) => value === look.last) && <option value={look.last}>last {duration(Number(look.last) * 1e9)}</option>}
         </select>
       </label>
       <button aria-label="Later" title="Later" onClick={() => shift(0.5)} disabled={!isOwn}>

@@ -118,6 +118,16 @@ function boundOf(name: string): number {
   return found ? Number(found[1]) * (UNITS[found[2] ?? ""] ?? 1) : 0;
 }
 
+/** The upper bound of the bucket in which a share of the events is reached. */
+function below(row: Row, share: number): string {
+  let reached = 0;
+  for (const [name, weight] of row.buckets) {
+    reached += weight;
+    if (reached >= share * row.total) return name.split(" .. ")[1] ?? name;
+  }
+  return "";
+}
+
 /** A row for each function by what it takes itself. */
 function functions(tree: Tree): Row[] {
   const sums = new Map<number, number>();
@@ -137,6 +147,8 @@ function Rows({ rows, shape, answer }: { rows: Row[]; shape: Shape; answer: Flam
               <th scope="col">{level}</th>
             ))}
             <th scope="col" class="number">{answer.valueType?.kind}</th>
+            {shape.hasBuckets && <th scope="col" class="number">Half below</th>}
+            {shape.hasBuckets && <th scope="col" class="number">95 % below</th>}
             {shape.hasBuckets && <th scope="col">Spread</th>}
           </tr>
         </thead>
@@ -153,6 +165,8 @@ function Rows({ rows, shape, answer }: { rows: Row[]; shape: Shape; answer: Flam
                 </td>
               ))}
               <td class="number">{amount(row.total, answer.valueType)}</td>
+              {shape.hasBuckets && <td class="number">{below(row, 0.5)}</td>}
+              {shape.hasBuckets && <td class="number">{below(row, 0.95)}</td>}
               {shape.hasBuckets && (
                 <td>
                   <Spread row={row} />
