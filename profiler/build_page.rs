@@ -14,10 +14,11 @@ use anyhow::Context as _;
 const WATCHED_DIR: &str = "../web/dist";
 /// The page in it; absent where it was not built.
 const PAGE_DIR: &str = "../web/dist/page";
-/// Endings of the two packed forms that each file of the page has.
-const PACKED: [&str; 2] = ["gz", "br"];
+/// Endings of the two packed forms that each file of the page has, and the fields they go into.
+const PACKED: [(&str, &str); 2] = [("gz", "gzip"), ("br", "brotli")];
 
-/// Writes `page.rs`: an array with an entry for each file of the page.
+/// Writes `page.rs`: an array with an entry for each file of the page. The files are copied beside it,
+/// so that the page may be built anew while this crate is compiled.
 pub(crate) fn embed() -> anyhow::Result<()> {
     println!("cargo::rerun-if-changed={WATCHED_DIR}");
     let root = Path::new(PAGE_DIR);
@@ -26,13 +27,25 @@ pub(crate) fn embed() -> anyhow::Result<()> {
         list(root, &mut files)?;
     }
     files.sort();
+    let output = PathBuf::from(env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
     let mut table = String::from("&[\n");
-    for file in &files {
-        entry(root, file, &mut table)?;
+    for (number, file) in files.iter().enumerate() {
+        let path = file.strip_prefix(root).context("a file of the page")?;
+        write!(
+            table,
+            "    PageFile {{ path: {:?}, ",
+            format!("/{}", path.display())
+        )?;
+        for (ending, field) in PACKED {
+            let copy = output.join(format!("page-{number}.{ending}"));
+            fs::copy(packed(file, ending), &copy)
+                .with_context(|| format!("copy {}.{ending}", file.display()))?;
+            write!(table, "{field}: include_bytes!({copy:?}), ")?;
+        }
+        table.push_str("},\n");
     }
     table.push_str("]\n");
-    let output = env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?;
-    fs::write(Path::new(&output).join("page.rs"), table).context("write the table of the page")
+    fs::write(output.join("page.rs"), table).context("write the table of the page")
 }
 
 /// All files below a folder that have both packed forms.
@@ -42,7 +55,7 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         let path = entry.context("read a folder of the page")?.path();
         if path.is_dir() {
             list(&path, files)?;
-        } else if PACKED.iter().all(|ending| packed(&path, ending).is_file()) {
+        } else if (PACKED.iter()).all(|(ending, _)| packed(&path, ending).is_file()) {
             files.push(path);
         }
     }
@@ -55,23 +68,4 @@ fn packed(file: &Path, ending: &str) -> PathBuf {
     name.push(OsStr::new("."));
     name.push(ending);
     PathBuf::from(name)
-}
-
-/// Adds the entry of a file.
-fn entry(root: &Path, file: &Path, table: &mut String) -> anyhow::Result<()> {
-    let path = file.strip_prefix(root).context("a file of the page")?;
-    let mut forms = Vec::new();
-    for ending in PACKED {
-        let packed = packed(file, ending).canonicalize();
-        forms.push(packed.context("find a packed file of the page")?);
-    }
-    let [gzip, brotli] = forms.as_slice() else {
-        anyhow::bail!("a file has two packed forms");
-    };
-    writeln!(
-        table,
-        "    PageFile {{ path: {:?}, gzip: include_bytes!({gzip:?}), brotli: include_bytes!({brotli:?}) }},",
-        format!("/{}", path.display()),
-    )
-    .context("write to a text")
 }

@@ -94,8 +94,11 @@ function Header({ name }: { name: string }) {
   const look = useLook();
   useDark();
   const [, redraw] = useState(0);
-  // Zoom and search belong to one picture; time and filters go along to every view.
-  const to = (view: string) => linkTo({ view, zoom: "", sandwich: "", fn: "", search: view === look.view ? look.search : "" });
+  // Zoom and search belong to one picture, the signal of a table to the tables; time and filters go
+  // along to every view.
+  const signal = name === "tables" ? { signal: "", kind: "" } : {};
+  const to = (view: string) =>
+    linkTo({ view, zoom: "", sandwich: "", fn: "", search: view === look.view ? look.search : "", ...signal });
   return (
     <header>
       <a class="brand" href={to("overview")}>

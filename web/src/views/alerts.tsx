@@ -1,12 +1,15 @@
 // Alerts as they stand, who is told, and what happened.
 
+import { useState } from "preact/hooks";
 import { useAsk } from "../api/ask";
 import { type Alert, AlertService, AlertState, type ListAlertsResponse, Severity } from "../api/generated";
-import { CODE } from "../api/grpc";
+import { CODE, call } from "../api/grpc";
 import type { ViewProps } from "../app";
 import { ago, moment } from "../model/units";
 import { Failure, Note } from "../ui/notes";
 
+/** How long the button keeps an alert quiet. */
+const SILENCE_NS = 3600e9;
 /** How far back the history goes. */
 const HISTORY_SECONDS = 7 * 86400;
 const HISTORY_MAX = 200;
@@ -32,7 +35,7 @@ export function AlertsView({ now, onTick }: ViewProps) {
   return (
     <section class="page" aria-label="Alerts">
       {!answer.hasBudget && <Note>This service has no budget: nothing is looked after. Give it a budget.toml.</Note>}
-      {answer.alerts.length > 0 && <Alerts alerts={answer.alerts} now={now} />}
+      {answer.alerts.length > 0 && <Alerts alerts={answer.alerts} now={now} onTick={onTick} />}
       <Receivers answer={answer} />
       <History now={now} />
     </section>
@@ -48,7 +51,21 @@ function State({ state }: { state: AlertState }) {
   );
 }
 
-function Alerts({ alerts, now }: { alerts: Alert[]; now: number }) {
+/** Keeps an alert quiet for an hour; needs the role `write`. */
+function Silence({ alert, onTick }: { alert: Alert; onTick: () => void }) {
+  const [problem, setProblem] = useState("");
+  const onClick = () => {
+    const question = { pattern: alert.name, durationNs: SILENCE_NS, comment: "from the page", author: "page" };
+    call(AlertService.silence, question).then(onTick, (error: Error) => setProblem(error.message));
+  };
+  return (
+    <>
+      <button onClick={onClick}>Silence for 1 h</button> {problem && <span class="bad">{problem}</span>}
+    </>
+  );
+}
+
+function Alerts({ alerts, now, onTick }: { alerts: Alert[]; now: number; onTick: () => void }) {
   const rank = (alert: Alert) => [AlertState.FIRING, AlertState.PENDING, AlertState.CLEARING].indexOf(alert.state) >>> 0;
   const sorted = [...alerts].sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
   return (
@@ -63,6 +80,7 @@ function Alerts({ alerts, now }: { alerts: Alert[]; now: number }) {
             <th scope="col" class="number">Limit</th>
             <th scope="col">Since</th>
             <th scope="col">What</th>
+            <td />
           </tr>
         </thead>
         <tbody>
@@ -78,6 +96,9 @@ function Alerts({ alerts, now }: { alerts: Alert[]; now: number }) {
               <td class="number">{alert.last?.limitText}</td>
               <td>{ago(alert.sinceNs / 1e9, now)}</td>
               <td>{alert.last?.summary}</td>
+              <td>
+                {alert.state !== AlertState.OK && alert.silentUntilNs / 1e9 <= now && <Silence alert={alert} onTick={onTick} />}
+              </td>
             </tr>
           ))}
         </tbody>

@@ -2,7 +2,15 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { type Span, selectionOf, spanNs, useAsk } from "../api/ask";
-import { type DiffResponse, QueryService, type Selection } from "../api/generated";
+import {
+  Against,
+  type Change,
+  type DiffResponse,
+  QueryService,
+  type RegressionsResponse,
+  type Selection,
+  Weight,
+} from "../api/generated";
 import type { ViewProps } from "../app";
 import { Explorer } from "../flame/explorer";
 import { nodesMax } from "../flame/limits";
@@ -60,7 +68,7 @@ export function DiffView({ span, onTick }: ViewProps) {
               is taken as 100 %
             </span>
           </div>
-          {isTable ? <Changes tree={tree} /> : <DiffPicture tree={tree} answer={answer} />}
+          {isTable ? <ChangeTable tree={tree} before={before} after={after} /> : <DiffPicture tree={tree} answer={answer} />}
         </>
       )}
     </>
@@ -139,6 +147,64 @@ function changes(tree: Tree): Row[] {
   }
   const size = (row: Row) => Math.abs(row.after - row.before);
   return [...rows.values()].sort((a, b) => size(b) - size(a)).slice(0, ROWS_MAX);
+}
+
+/** What changed more than chance explains, where the service can tell; else what changed at all. */
+function ChangeTable({ tree, before, after }: { tree: Tree; before: Selection; after: Selection }) {
+  const question = { before, after, against: Against.BEFORE, weight: Weight.SELF, limit: ROWS_MAX };
+  const { answer, isLoading } = useAsk(QueryService.regressions, question);
+  if (isLoading && !answer) return <Note>Testing what changed …</Note>;
+  return answer && answer.tested > 0 ? <Significant answer={answer} /> : <Changes tree={tree} />;
+}
+
+function Significant({ answer }: { answer: RegressionsResponse }) {
+  const rows = [...answer.slower, ...answer.faster].sort((a, b) => Math.abs(b.difference) - Math.abs(a.difference));
+  return (
+    <>
+      <p class="note">
+        {rows.length} of {answer.tested} functions changed more than chance explains.
+        {answer.detectablePoints > 0 &&
+          ` A change of ${percent(answer.detectablePoints)} of a function with a share of 5 % would be found nine times in ten.`}
+      </p>
+      {rows.length > 0 && (
+        <div class="scroll" tabIndex={0} role="region" aria-label="Changes">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col" class="number">Change</th>
+                <th scope="col" class="number">95 % interval</th>
+                <th scope="col" class="number">Before</th>
+                <th scope="col" class="number">After</th>
+                <th scope="col">Function, by itself</th>
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((change) => (
+                <SignificantRow change={change} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </>
+  );
+}
+
+function SignificantRow({ change }: { change: Change }) {
+  const name = change.place?.function ?? "";
+  return (
+    <tr title={`probability by chance, of all that were tested: ${change.qValue.toPrecision(2)}`}>
+      <td class={`number ${change.difference > 0 ? "more" : "less"}`}>{points(change.difference)}</td>
+      <td class="number muted">
+        {points(change.differenceLow)} … {points(change.differenceHigh)}
+      </td>
+      <td class="number">{percent(change.beforeShare)}</td>
+      <td class="number">{percent(change.afterShare)}</td>
+      <td class="name">
+        <a href={linkTo({ view: "function", fn: name })}>{name}</a>
+      </td>
+    </tr>
+  );
 }
 
 function Changes({ tree }: { tree: Tree }) {

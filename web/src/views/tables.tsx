@@ -1,7 +1,7 @@
 // Signals whose stacks begin with what was measured: system calls, TCP, the heap. Each path from the
 // root becomes a row, the last level the spread over buckets.
 
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { type Span, spanNs, useAsk } from "../api/ask";
 import { type FlameGraphResponse, QueryService } from "../api/generated";
 import type { ViewProps } from "../app";
@@ -38,7 +38,11 @@ export function TablesView({ span, onTick }: ViewProps) {
   const look = useLook();
   const signals = useAsk(QueryService.listSignals, spanNs(span)).answer?.signals.map((each) => each.signal);
   const present = shapesOf(signals ?? []);
-  const shape = present.find((each) => each.signal === look.table) ?? present[0];
+  const shape = [look.signal, look.table].map((name) => present.find((each) => each.signal === name)).find(Boolean) ?? present[0];
+  // The timeline and the list of values are those of the table.
+  useEffect(() => {
+    if (shape && look.signal !== shape.signal) go({ table: shape.signal, signal: shape.signal, kind: "" }, "replace");
+  }, [shape?.signal, look.signal]);
   if (!signals) return <Note>Reading signals …</Note>;
   return (
     <section class="page" aria-label="Tables">
