@@ -31,16 +31,13 @@ pub(crate) fn embed() -> anyhow::Result<()> {
     let mut table = String::from("&[\n");
     for (number, file) in files.iter().enumerate() {
         let path = file.strip_prefix(root).context("a file of the page")?;
-        write!(
-            table,
-            "    PageFile {{ path: {:?}, ",
-            format!("/{}", path.display())
-        )?;
+        write!(table, "    PageFile {{ path: r#\"/{}\"#, ", path.display())?;
         for (ending, field) in PACKED {
-            let copy = output.join(format!("page-{number}.{ending}"));
-            fs::copy(packed(file, ending), &copy)
+            let name = format!("page-{number}.{ending}");
+            fs::copy(packed(file, ending), output.join(&name))
                 .with_context(|| format!("copy {}.{ending}", file.display()))?;
-            write!(table, "{field}: include_bytes!({copy:?}), ")?;
+            let include = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}\"))");
+            write!(table, "{field}: {include}, ")?;
         }
         table.push_str("},\n");
     }

@@ -2,8 +2,8 @@
 
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 use anyhow::{Context as _, ensure};
@@ -28,6 +28,12 @@ const BUILT: &str = "dist/page/index.html";
 /// Written by npm when all packages are there.
 const INSTALLED: &str = "node_modules/.package-lock.json";
 
+/// When a file was changed last: seconds since the epoch, and nanoseconds.
+type Changed = (i64, i64);
+
+/// Of a file that is not there.
+const NEVER: Changed = (0, 0);
+
 /// Where the page is written.
 fn folder(repository: &Repository) -> PathBuf {
     repository.root.join("web")
@@ -51,7 +57,7 @@ fn build(repository: &Repository) -> anyhow::Result<()> {
     }
     let mut sources = vec![repository.root.join(DEFINITIONS)];
     sources.extend(SOURCES.iter().map(|name| folder.join(name)));
-    let mut latest = SystemTime::UNIX_EPOCH;
+    let mut latest = NEVER;
     for source in &sources {
         latest = latest.max(changed_below(source)?);
     }
@@ -85,21 +91,21 @@ fn npm(folder: &Path, args: &[&str]) -> anyhow::Result<()> {
         .run()
 }
 
-/// When a file was changed last; the epoch for one that is not there.
-fn changed(path: &Path) -> anyhow::Result<SystemTime> {
-    match fs::metadata(path).and_then(|metadata| metadata.modified()) {
-        Ok(time) => Ok(time),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(SystemTime::UNIX_EPOCH),
+/// When a file was changed last.
+fn changed(path: &Path) -> anyhow::Result<Changed> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok((metadata.mtime(), metadata.mtime_nsec())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(NEVER),
         Err(error) => Err(error).with_context(|| format!("look at {}", path.display())),
     }
 }
 
 /// When a file, or the latest one of a folder, was changed last. Generated files do not count.
-fn changed_below(path: &Path) -> anyhow::Result<SystemTime> {
+fn changed_below(path: &Path) -> anyhow::Result<Changed> {
     if !path.is_dir() {
         return changed(path);
     }
-    let mut latest = SystemTime::UNIX_EPOCH;
+    let mut latest = NEVER;
     let entries = fs::read_dir(path).with_context(|| format!("list {}", path.display()))?;
     for entry in entries {
         let entry = entry.with_context(|| format!("list {}", path.display()))?;
