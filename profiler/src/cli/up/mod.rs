@@ -163,7 +163,7 @@ fn greet(service: &Service, config: &ServiceConfig, host: &str) {
     let address = service.address();
     eprint(&format!(
         "profiler: listening on http://{address}, data in {}\n\
-         profiling {host} until Ctrl-C; ask in another terminal:\n  \
+         profiling {host} until Ctrl-C; open that address in a browser, or ask in another terminal:\n  \
          profiler query flamegraph -o flamegraph.svg\n  \
          profiler query top\n  \
          profiler query hosts",
