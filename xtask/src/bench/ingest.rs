@@ -36,7 +36,7 @@ pub(crate) fn measure(repository: &Repository) -> anyhow::Result<Table> {
          (`tests/captures`), 21 frames on average, each with up to eight last lines. CPU time and \
          memory are the service's; samples per second are those of a machine that makes and sends \
          the load on the same CPUs. Bytes are of all files of the store, definitions and catalogue \
-         included, after these few minutes of data: definitions are most of them, and weigh less each \
+         included, after these few minutes of data; definitions come once, and weigh less with each \
          hour.",
     );
     Ok(table)

@@ -82,7 +82,7 @@ pub fn bottlenecks(
         findings,
         signals: signals(reader, &scope),
         services: services.len(),
-        quality: quality(reader, &scope)?,
+        quality: quality(reader, &scope, limits)?,
     })
 }
 
@@ -114,15 +114,17 @@ fn services(
 }
 
 /// How good the data of CPU time is: the other signals come from the same hosts.
-pub(super) fn quality(reader: &Reader, scope: &Scope) -> Result<Quality, QueryError> {
-    quality::of_hosts(
-        reader,
-        &scope.of(ProfileType {
-            signal: "cpu".to_owned(),
-            kind: "samples".to_owned(),
-            unit: "count".to_owned(),
-        }),
-    )
+pub(super) fn quality(
+    reader: &Reader,
+    scope: &Scope,
+    limits: &QueryLimits,
+) -> Result<Quality, QueryError> {
+    let samples = scope.of(ProfileType {
+        signal: "cpu".to_owned(),
+        kind: "samples".to_owned(),
+        unit: "count".to_owned(),
+    });
+    quality::of_hosts(reader, &samples, limits)
 }
 
 /// Adds the lines that the places of a finding are about.

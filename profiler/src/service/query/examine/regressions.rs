@@ -98,7 +98,10 @@ pub fn regressions(
     Ok(Regressions {
         comparison,
         profile_type: after.profile_type.clone(),
-        quality: [quality(reader, &scopes[0])?, quality(reader, &scopes[1])?],
+        quality: [
+            quality(reader, &scopes[0], limits)?,
+            quality(reader, &scopes[1], limits)?,
+        ],
         texts: [text_of(&before), text_of(&after)],
     })
 }
