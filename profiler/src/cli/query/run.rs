@@ -32,7 +32,7 @@ pub fn run(args: &QueryArgs) -> anyhow::Result<ExitCode> {
 /// Asks one question.
 async fn answer(args: &QueryArgs) -> anyhow::Result<()> {
     let to = &args.connection;
-    let mut client = connect(to).await?;
+    let mut client = Box::pin(connect(to)).await?;
     // Boxed: the one that is asked takes memory, not all of them.
     let answered: Answered<'_> = match &args.question {
         QuestionArgs::Flamegraph(asked) => Box::pin(flame_graph::run(&mut client, to, asked)),
