@@ -181,6 +181,14 @@ pub(super) const RECIPES: &[Recipe] = &[
         flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
         ..c("crowd", &["crowd.c"])
     },
+    Recipe {
+        flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
+        ..c("calls", &["calls.c"])
+    },
+    Recipe {
+        flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
+        ..c("talk", &["talk.c"])
+    },
     c("pingpong", &["pingpong.c"]),
 ];
 

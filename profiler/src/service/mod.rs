@@ -7,6 +7,7 @@ mod admin;
 pub mod alert;
 mod connections;
 mod gauges;
+pub mod grafana;
 pub mod ingest;
 pub mod insight;
 pub mod live;
@@ -14,6 +15,7 @@ pub mod query;
 mod recorded;
 pub mod run;
 pub mod store;
+pub mod web;
 
 #[cfg(test)]
 mod fixture;

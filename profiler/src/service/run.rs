@@ -23,10 +23,12 @@ use super::{
     alert::{self, Alerting},
     connections::Connections,
     gauges::Gauges,
+    grafana,
     ingest::{Ingest, IngestServer, IngestSettings, OtlpServer, upload_routes},
     insight::{Budget, Rules},
     query::{self, Guide, Reader},
     store::StoreOptions,
+    web,
 };
 use crate::{
     config::{ServiceConfig, days},
@@ -102,6 +104,7 @@ impl Service {
         let alerting = Alerting::open(&guide, &config.data).context("open the alerts")?;
         let (health, grpc) = grpc_routes(&ingest, &reader, &live, &guide, &alerting).await?;
         let alerts = alerting.start(Arc::clone(&reader), stop.clone());
+        let grafana_routes = grafana::routes(Arc::clone(&reader));
         let gauges = Gauges::new(&mut metrics, reader, live.clone(), embedded.clone());
         let admin = Admin {
             store,
@@ -113,6 +116,8 @@ impl Service {
         };
         let router = grpc
             .merge(upload_routes(ingest))
+            .merge(grafana_routes)
+            .merge(web::routes())
             .merge(admin.routes())
             .fallback(not_found)
             .layer(middleware::from_fn_with_state(

@@ -70,6 +70,11 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "grafana",
+        &["model", "clock", "wire", "render", "store", "query"],
+    ),
+    ("web", &[]),
+    (
         "host/run",
         &[
             "model",
@@ -104,6 +109,8 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
             "insight",
             "query",
             "alert",
+            "grafana",
+            "web",
         ],
     ),
     (

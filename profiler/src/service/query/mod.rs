@@ -36,7 +36,9 @@ pub use self::{
     export::{export, profile},
     flame_graph::{Diff, FlameGraph, diff, flame_graph},
     function::{FunctionFacts, LineShare, Share, SignalOfFunction, function},
-    grpc::{Answers, check_response, regressions_response, server, severity, verdict},
+    grpc::{
+        Answers, Gate, check_response, regressions_response, server, severity, status, verdict,
+    },
     labels::{SignalTypes, Values, names, signals, values},
     names::{NamedStack, NamedStacks},
     place::Place,

@@ -9,6 +9,8 @@ mod status;
 mod watch;
 
 pub use self::{
+    gate::Gate,
     insight::{checked as check_response, regressions as regressions_response, severity, verdict},
     service::{Answers, server},
+    status::status,
 };
