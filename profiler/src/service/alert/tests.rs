@@ -15,7 +15,7 @@ use crate::{
     service::{
         insight::{Budget, Rules},
         query::{Guide, Reader},
-        store::{MemoryStore, Store as _},
+        store::{MemoryStore, Store},
     },
 };
 
@@ -106,7 +106,7 @@ impl World {
     fn new() -> Self {
         let store = Arc::new(MemoryStore::default());
         Self {
-            reader: Reader::new(Arc::clone(&store) as _),
+            reader: Reader::new(Arc::clone(&store) as Arc<dyn Store>),
             store,
             sequence: 0,
         }
