@@ -131,7 +131,7 @@ fn of_service(args: &CheckArgs, budget: String) -> anyhow::Result<CheckResponse>
         .context("start the client")?;
     runtime.block_on(async {
         let to = &args.connection;
-        let mut client = connect(to).await?;
+        let mut client = Box::pin(connect(to)).await?;
         let question = CheckRequest {
             budget,
             ..CheckRequest::default()
@@ -161,9 +161,8 @@ mod tests {
     fn kept(dir: &Path, limits: &str, work: u32, baseline: Option<u32>) -> (ExitCode, String) {
         let path = |name: &str| dir.join(name).to_string_lossy().into_owned();
         let write = |name: &str, work: u32| {
-            let rest: String = (0..20)
-                .map(|n| format!("app;main;f{n} {}\n", (1_000 - work) / 20))
-                .collect();
+            let line = |n: u32| format!("app;main;f{n} {}", (1_000 - work) / 20);
+            let rest = (0..20).map(line).collect::<Vec<_>>().join("\n");
             fs::write(path(name), format!("app;main;work {work}\n{rest}")).unwrap();
         };
         write("new.txt", work);

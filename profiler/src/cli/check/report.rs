@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     cli::query::{Side, Table},
@@ -43,16 +43,16 @@ pub(super) fn table(answer: &CheckResponse) -> String {
     }
     let mut text = table.draw();
     for limit in answer.limits.iter().filter(|limit| word(limit) == "broken") {
-        let _infallible = write!(
+        let _infallible = writeln!(
             text,
-            "\n{}\n  {}\n",
+            "\n{}\n  {}",
             clean(&limit.name),
             clean(&limit.summary)
         );
         for detail in &limit.details {
-            let _infallible = write!(text, "  - {}\n", clean(detail));
+            let _infallible = writeln!(text, "  - {}", clean(detail));
         }
-        let _infallible = write!(text, "  $ {}\n", clean(&limit.command));
+        let _infallible = writeln!(text, "  $ {}", clean(&limit.command));
     }
     text
 }
@@ -75,7 +75,7 @@ pub(super) fn json(answer: &CheckResponse) -> String {
             "command": limit.command,
         })
     };
-    let value: Value = json!({
+    let value = json!({
         "is_broken": answer.is_broken,
         "start_ns": answer.start_ns,
         "end_ns": answer.end_ns,

@@ -145,9 +145,9 @@ fn draw(answer: &ListAlertsResponse) -> String {
         text += &table.draw();
     }
     for silence in &answer.silences {
-        let _infallible = write!(
+        let _infallible = writeln!(
             text,
-            "silence {}: {} until {}  {}\n",
+            "silence {}: {} until {}  {}",
             silence.id,
             clean(&silence.pattern),
             utc(silence.until_ns),
@@ -160,9 +160,9 @@ fn draw(answer: &ListAlertsResponse) -> String {
         } else {
             format!("; the last one failed: {}", clean(&receiver.last_error))
         };
-        let _infallible = write!(
+        let _infallible = writeln!(
             text,
-            "receiver {} ({}): {} delivered, {} failed{error}\n",
+            "receiver {} ({}): {} delivered, {} failed{error}",
             clean(&receiver.name),
             receiver.kind,
             receiver.delivered,

@@ -62,9 +62,9 @@ fn draw(answer: &BottlenecksResponse) -> String {
         };
     }
     let signals: Vec<String> = answer.signals.iter().map(|signal| clean(signal)).collect();
-    let _infallible = write!(
+    let _infallible = writeln!(
         text,
-        "looked at {} of {} service{}\n",
+        "looked at {} of {} service{}",
         if signals.is_empty() {
             "no signal".to_owned()
         } else {

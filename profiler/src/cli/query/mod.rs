@@ -22,6 +22,7 @@ mod time;
 mod top;
 mod watch;
 
+#[cfg(feature = "service")]
 pub(crate) use self::{
     args::ConnectionArgs,
     client::{ask, connect, refused},

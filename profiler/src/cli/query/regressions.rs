@@ -89,9 +89,9 @@ pub(crate) fn draw(answer: &RegressionsResponse) -> String {
     let mut text = String::new();
     for (title, changes) in [("SLOWER", &answer.slower), ("FASTER", &answer.faster)] {
         if changes.is_empty() {
-            let _infallible = write!(
+            let _infallible = writeln!(
                 text,
-                "no function is {} than chance explains\n",
+                "no function is {} than chance explains",
                 title.to_lowercase()
             );
             continue;

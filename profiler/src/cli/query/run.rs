@@ -6,7 +6,10 @@ use anyhow::Context as _;
 
 use super::{
     alerts,
-    args::{BurstArgs, ConnectionArgs, QueryArgs, QuestionArgs},
+    args::{
+        AlertsArgs, BottlenecksArgs, BurstArgs, ConnectionArgs, QueryArgs, QuestionArgs,
+        RegressionsArgs,
+    },
     bottlenecks,
     client::{Client, ask, connect, refused},
     diff, flame_graph, function, json, listing, regressions, series, top, watch,
@@ -32,7 +35,7 @@ pub fn run(args: &QueryArgs) -> anyhow::Result<ExitCode> {
 /// Asks one question.
 async fn answer(args: &QueryArgs) -> anyhow::Result<()> {
     let to = &args.connection;
-    let mut client = connect(to).await?;
+    let mut client = Box::pin(connect(to)).await?;
     // Boxed: the one that is asked takes memory, not all of them.
     let answered: Answered<'_> = match &args.question {
         QuestionArgs::Flamegraph(asked) => Box::pin(flame_graph::run(&mut client, to, asked)),
@@ -43,14 +46,38 @@ async fn answer(args: &QueryArgs) -> anyhow::Result<()> {
         QuestionArgs::LabelValues(asked) => Box::pin(listing::label_values(&mut client, to, asked)),
         QuestionArgs::Signals(asked) => Box::pin(listing::signals(&mut client, to, asked)),
         QuestionArgs::Function(asked) => Box::pin(function::run(&mut client, to, asked)),
-        QuestionArgs::Bottlenecks(asked) => Box::pin(bottlenecks::run(&mut client, to, asked)),
-        QuestionArgs::Regressions(asked) => Box::pin(regressions::run(&mut client, to, asked)),
-        QuestionArgs::Alerts(asked) => Box::pin(alerts::run(to, asked)),
+        QuestionArgs::Bottlenecks(asked) => what_is_wrong(&mut client, to, asked),
+        QuestionArgs::Regressions(asked) => what_changed(&mut client, to, asked),
+        QuestionArgs::Alerts(asked) => what_is_alerted(to, asked),
         QuestionArgs::Hosts(asked) => Box::pin(listing::hosts(&mut client, to, asked)),
         QuestionArgs::Watch(asked) => Box::pin(watch::run(&mut client, to, asked)),
         QuestionArgs::Burst(asked) => Box::pin(burst(&mut client, to, asked)),
     };
     answered.await
+}
+
+/// Asks for findings. Apart, as those below: the stack of the one who asks holds each question that
+/// it makes itself.
+fn what_is_wrong<'a>(
+    client: &'a mut Client,
+    to: &'a ConnectionArgs,
+    asked: &'a BottlenecksArgs,
+) -> Answered<'a> {
+    Box::pin(bottlenecks::run(client, to, asked))
+}
+
+/// Asks for regressions.
+fn what_changed<'a>(
+    client: &'a mut Client,
+    to: &'a ConnectionArgs,
+    asked: &'a RegressionsArgs,
+) -> Answered<'a> {
+    Box::pin(regressions::run(client, to, asked))
+}
+
+/// Asks for alerts.
+fn what_is_alerted<'a>(to: &'a ConnectionArgs, asked: &'a AlertsArgs) -> Answered<'a> {
+    Box::pin(alerts::run(to, asked))
 }
 
 /// Has a daemon sample more.

@@ -135,7 +135,8 @@ impl Keep {
                 is_told: row.get(3)?,
             })
         };
-        match self.file().query_row(SQL, [name], read) {
+        let found = self.file().query_row(SQL, [name], read);
+        match found {
             Err(rusqlite::Error::QueryReturnedNoRows) => Ok(Standing::default()),
             found => self.named(found),
         }

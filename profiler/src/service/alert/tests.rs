@@ -11,12 +11,11 @@ use tokio::{
 
 use super::{Alerting, keep::Silence, machine::State};
 use crate::{
-    model::SenderId,
+    model::{Batch, FrameKind, Location, Naming, Pid, ProfileBuilder, SenderId, Task, ValueType},
     service::{
-        fixture::batch,
         insight::{Budget, Rules},
         query::{Guide, Reader},
-        store::{MemoryStore, Store as _},
+        store::{MemoryStore, Store},
     },
 };
 
@@ -72,6 +71,30 @@ fn guide(kind: &str, url: &str) -> Arc<Guide> {
     })
 }
 
+/// A batch of ten seconds with so many samples in one function.
+fn batch(name: &str, samples: u64, start: Duration) -> Batch {
+    let mut builder = ProfileBuilder::new(vec![ValueType {
+        kind: "samples".to_owned(),
+        unit: "count".to_owned(),
+    }]);
+    let naming = Naming::Named(vec![Location {
+        function: name.to_owned(),
+        ..Location::default()
+    }]);
+    let frame = builder.frame(FrameKind::Native, None, 0x10, naming);
+    let stack = builder.stack(vec![frame]);
+    let task = builder.task(Task {
+        pid: Pid(1),
+        comm: "app".to_owned(),
+        ..Task::default()
+    });
+    builder.add(task, stack, &[samples]);
+    let head = builder.head_mut();
+    head.window.start = start;
+    head.window.duration = Duration::from_secs(10);
+    Batch::from_profile(&builder.finish(), 10_000_000)
+}
+
 /// A store to which windows of ten seconds come.
 struct World {
     store: Arc<MemoryStore>,
@@ -83,7 +106,7 @@ impl World {
     fn new() -> Self {
         let store = Arc::new(MemoryStore::default());
         Self {
-            reader: Reader::new(Arc::clone(&store) as _),
+            reader: Reader::new(Arc::clone(&store) as Arc<dyn Store>),
             store,
             sequence: 0,
         }
@@ -92,8 +115,7 @@ impl World {
     /// A window that begins at a second and in which `hot` takes so many of a thousand samples.
     fn window(&mut self, second: u64, hot: u64) {
         for (name, samples) in [("hot", hot), ("rest", 1_000 - hot)] {
-            let mut batch = batch(name, samples);
-            batch.windows[0].span.start = START + Duration::from_secs(second);
+            let batch = batch(name, samples, START + Duration::from_secs(second));
             self.sequence += 1;
             self.store
                 .append(SenderId(1), self.sequence, batch)

@@ -130,7 +130,6 @@ mod tests {
     use super::{Amount, Dimension};
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "the numbers are exact")]
     fn amounts_are_read_with_their_units() {
         for (text, value, dimension) in [
             ("5%", 0.05, Dimension::Share),

@@ -10,11 +10,11 @@ use super::{
 };
 
 /// What is looked at when the budget does not say.
-const WINDOW_DEFAULT: Duration = Duration::from_secs(60);
+const WINDOW_DEFAULT: Duration = Duration::from_secs(30);
 /// How often a service looks when the budget does not say.
 const EVERY_DEFAULT: Duration = Duration::from_secs(5);
 /// How long a limit is broken before someone is told, when the budget does not say.
-const HOLD_DEFAULT: Duration = Duration::from_secs(10);
+const HOLD_DEFAULT: Duration = Duration::from_secs(5);
 /// How long a limit is kept before it is over, when the budget does not say.
 const CLEAR_DEFAULT: Duration = Duration::from_secs(30);
 

@@ -216,23 +216,18 @@ impl Frames {
     /// The innermost level that someone of the service wrote; the innermost one of user space when
     /// there is none.
     pub(super) fn culprit(&self, table: &SignalTable, path: &Path) -> Option<u32> {
-        self.innermost(table, path, |site| !self.is_library(site))
+        Self::innermost(table, path, |site| !self.is_library(site))
     }
 
     /// The same, past the functions that hand out memory.
     pub(super) fn allocation_site(&self, table: &SignalTable, path: &Path) -> Option<u32> {
-        self.innermost(table, path, |site| {
+        Self::innermost(table, path, |site| {
             !self.is_library(site) && !begins(&site.function, &self.allocator_functions)
         })
     }
 
     /// The innermost level of user space that fits, or just the innermost one.
-    fn innermost(
-        &self,
-        table: &SignalTable,
-        path: &Path,
-        fits: impl Fn(&Site) -> bool,
-    ) -> Option<u32> {
+    fn innermost(table: &SignalTable, path: &Path, fits: impl Fn(&Site) -> bool) -> Option<u32> {
         let user = || (path.sites.iter().rev().copied()).filter(|s| table.site(*s).is_user_code());
         user()
             .find(|site| fits(table.site(*site)))

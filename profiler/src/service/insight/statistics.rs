@@ -79,7 +79,7 @@ impl Spread {
         }
         let squares = told.map(|(part, whole)| {
             let off = part - share * whole;
-            off * off / (whole * variance)
+            off.powi(2) / (whole * variance)
         });
         Self {
             squares: squares.sum(),

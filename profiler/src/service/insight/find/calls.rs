@@ -13,7 +13,7 @@ pub(super) fn storms(look: &Look<'_>) -> Vec<Finding> {
     let rule = &look.rules.syscall_storm;
     let judge = |call: &Call| {
         let is_short = call.mean_ns <= rule.mean_ns_most;
-        let is_io = look.rules.tiny_io.calls.iter().any(|io| *io == call.name);
+        let is_io = look.rules.tiny_io.calls.contains(&call.name);
         if is_short && !is_io {
             rule.severity(call.per_second)
         } else {
@@ -27,7 +27,7 @@ pub(super) fn storms(look: &Look<'_>) -> Vec<Finding> {
 pub(super) fn tiny_io(look: &Look<'_>) -> Vec<Finding> {
     let rule = &look.rules.tiny_io;
     let judge = |call: &Call| {
-        let is_io = rule.calls.iter().any(|io| *io == call.name);
+        let is_io = rule.calls.contains(&call.name);
         if is_io && call.mean_ns <= rule.mean_ns_most {
             rule.severity(call.per_second)
         } else {
@@ -48,12 +48,11 @@ struct Call {
     failed_share: f64,
 }
 
+/// How grave the use of a call is; nothing when it is fine.
+type Judge<'a> = &'a dyn Fn(&Call) -> Option<Severity>;
+
 /// A finding for each call that a rule minds.
-fn calls(
-    look: &Look<'_>,
-    kind: FindingKind,
-    judge: &dyn Fn(&Call) -> Option<Severity>,
-) -> Vec<Finding> {
+fn calls(look: &Look<'_>, kind: FindingKind, judge: Judge<'_>) -> Vec<Finding> {
     let table = &look.evidence.syscall_counts;
     let by_name = table.by(|path| path.sites.first().copied());
     let call = |(site, weight): (&u32, &Weight)| {
@@ -88,9 +87,10 @@ fn finding(look: &Look<'_>, kind: FindingKind, severity: Severity, call: &Call) 
         Unit::PerSecond.show(call.per_second),
         Unit::Nanoseconds.show(call.mean_ns),
     );
-    let what = match kind {
-        FindingKind::TinyIo => "each too short to move much; reading or writing more at once helps",
-        _ => "so many that calling costs more than what is called does",
+    let what = if kind == FindingKind::TinyIo {
+        "each too short to move much; reading or writing more at once helps"
+    } else {
+        "so many that calling costs more than what is called does"
     };
     let summary = format!(
         "{} calls `{}` {count}, mostly from `{}`, for {mean} each: {what}.",

@@ -24,8 +24,6 @@ use crate::{
     },
 };
 
-/// Slices of time that sampled values are divided into.
-const SLICES: u32 = 6;
 /// Most findings or functions that are told of one limit.
 const DETAILS_MAX: usize = 10;
 
@@ -134,7 +132,7 @@ impl Measuring<'_> {
         Period::of(self.reader, &self.scope, &[signal], self.limits)
     }
 
-    /// One kind of value of a signal, in slices.
+    /// Some kinds of values of a signal.
     fn table(
         &self,
         period: &Period,
@@ -144,16 +142,10 @@ impl Measuring<'_> {
         let columns = Columns {
             signal,
             kinds,
-            sliced: &[0],
+            sliced: &[],
         };
         let scope = self.scope.at(period.range);
-        table(
-            self.reader,
-            &scope,
-            &columns,
-            &period.slices(SLICES),
-            self.limits,
-        )
+        table(self.reader, &scope, &columns, &[], self.limits)
     }
 
     /// A number with the command that shows it.
@@ -174,21 +166,20 @@ impl Measuring<'_> {
     /// The share of a function in a signal, and what the signal adds up to.
     fn share(table: &SignalTable, function: &str, is_total: bool, samples: f64) -> Interval {
         let is_it = |site: &u32| &*table.sites[*site as usize].function == function;
-        let slices = table.paths.iter().map(|path| path.slices[0].len()).max();
-        let mut parts = vec![(0.0, 0.0); slices.unwrap_or_default().max(1)];
+        let (mut part, mut whole) = (0.0, 0.0);
         for path in &table.paths {
             let fits = if is_total {
                 path.sites.iter().any(is_it)
             } else {
                 path.sites.last().is_some_and(is_it)
             };
-            for ((part, whole), value) in parts.iter_mut().zip(&path.slices[0]) {
-                let value = to_f64(*value);
-                *whole += value;
-                *part += if fits { value } else { 0.0 };
-            }
+            let value = to_f64(path.values[0]);
+            whole += value;
+            part += if fits { value } else { 0.0 };
         }
-        proportion(&parts, samples).0
+        // What happened in this span of time is what is allowed or not: how it varied within does
+        // not make it less sure, and a breach that just began is not to be doubted for it.
+        proportion(&[(part, whole)], samples).0
     }
 
     /// The share of CPU time of a function.

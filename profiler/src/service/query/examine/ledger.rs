@@ -297,8 +297,8 @@ impl Search<'_> {
             text: entry.text,
             signal: entry.signal,
             value_type: ValueType {
-                kind: selection.profile_type.kind.clone(),
-                unit: selection.profile_type.unit.clone(),
+                kind: selection.profile_type.kind,
+                unit: selection.profile_type.unit,
             },
             value,
             per_second: signed(value) / self.seconds,

@@ -49,7 +49,8 @@ pub(super) fn locate(reader: &Reader, table: &SignalTable, place: &mut Site) {
     for ((weight, _id), frames) in stacks.iter().zip(&frames_of) {
         let lines = frames.iter().flat_map(|frames| frames.iter());
         // The innermost level of a recursion is where the time goes.
-        if let Some(line) = lines.filter_map(|frame| line_of.get(frame)).next() {
+        let mut lines = lines;
+        if let Some(line) = lines.find_map(|frame| line_of.get(frame)) {
             *weights.entry(line).or_default() += weight;
         }
     }

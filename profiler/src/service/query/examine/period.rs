@@ -52,7 +52,11 @@ impl Period {
             return Ok(None);
         };
         let gaps = starts.iter().zip(starts.iter().skip(1));
-        let step = gaps.map(|(a, b)| *b - *a).min().unwrap_or(step).max(step);
+        let step = gaps
+            .map(|(a, b)| b.saturating_sub(*a))
+            .min()
+            .unwrap_or(step)
+            .max(step);
         let step = step.max(reader.window());
         let range = TimeRange {
             start: *first,
@@ -63,7 +67,7 @@ impl Period {
 
     /// Its length.
     pub(super) fn length(&self) -> Duration {
-        self.range.end - self.range.start
+        self.range.end.saturating_sub(self.range.start)
     }
 
     /// At most so many slices of equal length, each a whole number of windows. What is left over at

@@ -114,6 +114,11 @@ fn scope_of(selection: &Selection) -> Scope {
     }
 }
 
+/// Length of the span of time of a selection.
+fn length_of(selection: &Selection) -> Duration {
+    selection.range.end.saturating_sub(selection.range.start)
+}
+
 /// A selection for people.
 fn text_of(selection: &Selection) -> String {
     format!(
@@ -139,7 +144,7 @@ fn selections(
     };
     let before = match (wanted.against, &wanted.before) {
         (Against::Baseline, Some(before)) => before.clone(),
-        (Against::Baseline, None) => earlier(after.range.end - after.range.start),
+        (Against::Baseline, None) => earlier(length_of(&after)),
         (Against::Yesterday, _) => earlier(DAY),
         (Against::LastWeek, _) => earlier(DAY * 7),
         (Against::PreviousBuild, _) => return builds(reader, &after, limits),
@@ -163,7 +168,7 @@ fn builds(
     limits: &QueryLimits,
 ) -> Result<(Selection, Selection), QueryError> {
     const STEP: Duration = Duration::from_secs(60);
-    let length = after.range.end - after.range.start;
+    let length = length_of(after);
     let mut all = after.clone();
     all.range.start = all.range.end.saturating_sub(BUILDS_WITHIN);
     let names = [label::BUILD_ID.to_owned(), label::EXE.to_owned()];

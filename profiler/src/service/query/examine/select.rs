@@ -8,6 +8,9 @@ use crate::{
     },
 };
 
+/// Values of some labels, and what they weigh together.
+pub(super) type Sum = (Vec<String>, u64);
+
 /// What is looked at, whatever the signal.
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
@@ -64,7 +67,7 @@ impl Scope {
         (signal, kind): (&str, &str),
         labels: &[&str],
         limits: &QueryLimits,
-    ) -> Result<Vec<(Vec<String>, u64)>, QueryError> {
+    ) -> Result<Vec<Sum>, QueryError> {
         let Some(selection) = self.selection(reader, signal, kind) else {
             return Ok(Vec::new());
         };
@@ -72,7 +75,7 @@ impl Scope {
         // One step that holds the whole range: steps are counted from the epoch.
         let step = self.range.end.max(std::time::Duration::from_secs(1)) * 2;
         let groups = reader.totals(&selection, step, &names, limits)?;
-        let mut sums: Vec<(Vec<String>, u64)> = (groups.iter())
+        let mut sums: Vec<Sum> = (groups.iter())
             .map(|group| {
                 let value = |name: &String| group.labels.get(name).cloned().unwrap_or_default();
                 let points = group.points.iter().map(|point| point.value);

@@ -116,12 +116,15 @@ impl Rows {
     }
 }
 
+/// Name of a function, and of its object file.
+type Key = (Arc<str>, Arc<str>);
+
 /// Functions, each once.
 #[derive(Default)]
 pub(super) struct Sites {
     /// The functions.
     pub(super) sites: Vec<Site>,
-    numbers: HashMap<(Arc<str>, Arc<str>), u32>,
+    numbers: HashMap<Key, u32>,
 }
 
 impl Sites {

@@ -14,7 +14,7 @@ use crate::{
             Ask, Guide, Ledger, LedgerRow, QueryError, Reader, Wanted, bottlenecks, check, ledger,
             regressions,
         },
-        store::{MemoryStore, Store as _},
+        store::{MemoryStore, Store},
     },
 };
 
@@ -100,7 +100,7 @@ impl World {
 
     /// A reader of what is there.
     fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.store) as _)
+        Reader::new(Arc::clone(&self.store) as Arc<dyn Store>)
     }
 }
 
