@@ -7,6 +7,8 @@ pub mod aggregate;
 mod command;
 mod continuous;
 pub mod daemon;
+mod hooks;
+mod kernel_counts;
 pub mod labels;
 mod metrics;
 mod name_cache;
@@ -24,6 +26,7 @@ mod slots;
 pub mod symbolize;
 mod systemd;
 mod table_loader;
+mod table_rows;
 pub mod unwind;
 mod windows;
 

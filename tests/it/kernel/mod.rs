@@ -22,4 +22,8 @@ mod mixed_load;
 
 mod daemon;
 mod off_cpu;
+mod rows;
+mod sick;
+mod syscall;
+mod tcp;
 mod watch;

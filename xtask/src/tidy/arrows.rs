@@ -28,6 +28,7 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("render", &["model", "wire"]),
     ("store", &["model", "clock", "telemetry", "config"]),
     ("live", &["model"]),
+    ("insight", &["model"]),
     ("access", &["model", "clock", "telemetry", "config"]),
     (
         "ingest",
@@ -53,6 +54,19 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
             "store",
             "live",
             "render",
+            "insight",
+        ],
+    ),
+    (
+        "alert",
+        &[
+            "model",
+            "clock",
+            "telemetry",
+            "wire",
+            "store",
+            "insight",
+            "query",
         ],
     ),
     (
@@ -92,7 +106,9 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
             "live",
             "access",
             "ingest",
+            "insight",
             "query",
+            "alert",
             "grafana",
             "web",
         ],

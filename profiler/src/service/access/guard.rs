@@ -24,8 +24,10 @@ use crate::{
 };
 
 /// Paths that need the role `write`; all others that are not open need `read`.
-const WRITE_PATHS: [&str; 6] = [
+const WRITE_PATHS: [&str; 8] = [
     "/profiler.v1.IngestService/",
+    "/profiler.v1.AlertService/Silence",
+    "/profiler.v1.AlertService/Unsilence",
     "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/",
     "/v1development/profiles",
     "/push.v1.PusherService/",

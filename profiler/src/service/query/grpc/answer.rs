@@ -276,12 +276,13 @@ fn value_type(profile_type: &ProfileType) -> v1::ValueType {
 }
 
 /// Where code came from.
-fn kind(kind: FrameKind) -> i32 {
+pub(super) fn kind(kind: FrameKind) -> i32 {
     match kind {
         FrameKind::Native => v1::FrameKind::Native,
         FrameKind::Kernel => v1::FrameKind::Kernel,
         FrameKind::Jit => v1::FrameKind::Jit,
         FrameKind::Truncated => v1::FrameKind::Truncated,
+        FrameKind::Table => v1::FrameKind::Table,
     }
     .into()
 }

@@ -27,7 +27,8 @@ fn message(error: &QueryError) -> String {
 /// What kind of error it is for a client.
 fn code_of(error: &QueryError) -> Code {
     match error {
-        QueryError::Selector(_)
+        QueryError::Budget(_)
+        | QueryError::Selector(_)
         | QueryError::Time { .. }
         | QueryError::TooLarge { .. }
         | QueryError::Missing { .. }
