@@ -50,7 +50,6 @@ pub(crate) unsafe fn compare_exchange(slot: *mut u64, expected: u64, new: u64) -
 /// # Safety
 /// `slot` points to eight aligned bytes of a live map element.
 #[inline(always)]
-#[expect(dead_code, reason = "programs that can be preempted count with it")]
 pub(crate) unsafe fn add(slot: *mut u64, amount: u64) {
     // SAFETY: the caller's promise; the instruction touches nothing else.
     unsafe {

@@ -126,14 +126,17 @@ pub struct ExactTables {
     owners: KernelHashMap<MapData, u32, Abi<RowOwner>>,
     /// CPUs that the kernel keeps sums for.
     cpus: usize,
+    /// Whether system calls, and TCP connections, are counted at all.
+    counted: [bool; 2],
 }
 
 impl ExactTables {
-    /// Takes the maps out of the object.
+    /// Takes the maps out of the object. `counted` says whether system calls and TCP connections
+    /// are counted at all: taking rows takes time.
     ///
     /// # Errors
     /// When the object or the machine is not what it should be.
-    pub(super) fn take(object: &mut Ebpf) -> Result<Self, ProbeError> {
+    pub(super) fn take(object: &mut Ebpf, counted: [bool; 2]) -> Result<Self, ProbeError> {
         let mut take = |name| object.take_map(name).ok_or(ProbeError::Missing { name });
         let mut pair = |[first, second]: [&'static str; 2]| {
             Ok(Pair {
@@ -158,6 +161,7 @@ impl ExactTables {
                 path: path.to_owned(),
                 source,
             })?,
+            counted,
         })
     }
 
@@ -173,6 +177,9 @@ impl ExactTables {
     /// # Errors
     /// What the kernel refused. Rows that were not taken are taken the time after the next.
     pub fn take_calls(&mut self) -> Result<Vec<CallRow>, ProbeError> {
+        let [true, _] = self.counted else {
+            return Ok(Vec::new());
+        };
         let full = change::<Calls>(&mut self.state, &mut self.calls)?;
         self.rows::<Calls>(&self.calls, full)
     }
@@ -182,6 +189,9 @@ impl ExactTables {
     /// # Errors
     /// As above.
     pub fn take_connections(&mut self) -> Result<Vec<TcpRow>, ProbeError> {
+        let [_, true] = self.counted else {
+            return Ok(Vec::new());
+        };
         let full = change::<Connections>(&mut self.state, &mut self.connections)?;
         self.rows::<Connections>(&self.connections, full)
     }

@@ -169,7 +169,10 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         off_cpu,
         syscalls,
         tcp,
-        exact: ExactTables::take(&mut object)?,
+        exact: ExactTables::take(
+            &mut object,
+            TABLES.map(|table| options.signals.watches(&[table])),
+        )?,
         mappings: KernelMappings::new(take_map(&mut object, "MAPPINGS")?)?,
         tables: Some((
             KernelRules::new(take_map(&mut object, "RULES")?)?,
