@@ -27,6 +27,16 @@ export async function start(token) {
     writeFileSync(config, `[[access.tokens]]\nrole = "read"\nsha256 = "${sha256}"\n`);
     args.push("--config", config);
   }
+  return run(folder, args);
+}
+
+/** Starts a service that profiles this very host, system calls included; needs root. */
+export function startHere() {
+  const folder = mkdtempSync(join(tmpdir(), "profiler-web-"));
+  return run(folder, ["up", "--data", join(folder, "data"), "--listen", "127.0.0.1:0", "-e", "cpu,syscall_counts"]);
+}
+
+async function run(folder, args) {
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
   const url = await address(child);
   const stop = async () => {

@@ -49,15 +49,12 @@ function shades(hue: number, saturation: number, isDark: boolean): string[] {
   });
 }
 
-/** Parts of the key of a table, such as an errno: a kind that daemons of later releases send. */
-const TABLE = 5;
-
 const HUES: Record<number, [number, number]> = {
   [FrameKind.NATIVE]: [27, 86],
   [FrameKind.KERNEL]: [204, 58],
   [FrameKind.JIT]: [142, 42],
   [FrameKind.TRUNCATED]: [45, 6],
-  [TABLE]: [268, 38],
+  [FrameKind.TABLE]: [268, 38],
 };
 
 /** A number for a text, always the same. */

@@ -295,4 +295,5 @@ export const KIND_NAMES: Record<number, string> = {
   [FrameKind.KERNEL]: "kernel",
   [FrameKind.JIT]: "made at run time",
   [FrameKind.TRUNCATED]: "cut",
+  [FrameKind.TABLE]: "part of a table",
 };

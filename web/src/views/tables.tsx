@@ -186,6 +186,7 @@ function Rows({ rows, shape, answer }: { rows: Row[]; shape: Shape; answer: Flam
 
 /** A bar for each bucket, as high as its weight. */
 function Spread({ row }: { row: Row }) {
+  if (row.buckets.length === 0) return null;
   const most = Math.max(1, ...row.buckets.map(([, weight]) => weight));
   const text = row.buckets.map(([name, weight]) => `${name}: ${weight}`).join(", ");
   return (
