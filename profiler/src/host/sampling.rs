@@ -102,7 +102,7 @@ pub(super) struct Host {
     /// Unwind tables.
     pub(super) tables: TableLoader,
     /// Counted samples.
-    pub(super) windows: Windows,
+    pub(super) windows: Box<Windows>,
     /// The vDSO.
     pub(super) vdso: Option<Arc<[u8]>>,
     undecodable: u64,
@@ -144,7 +144,7 @@ impl Host {
             events: ProcessEvents::new(rings),
             processes: ProcessTable::new(object::build_id_of),
             tables: TableLoader::start(rules, tables, options.cache_dir.clone()),
-            windows: Windows::default(),
+            windows: Box::default(),
             vdso: naming::read_vdso(),
             undecodable: 0,
             table_rows: u64::from(probe::table_rows()),

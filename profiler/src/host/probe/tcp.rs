@@ -22,8 +22,11 @@ const RAW: [(&str, &str, &str); 3] = [
     ),
     ("tcp_retransmit", "tcp_retransmit_skb", "retransmits"),
 ];
+/// A program, the tracepoints that it goes to, and what is lost without.
+type AtCalls = (&'static str, &'static [&'static str], &'static str);
+
 /// The same at the end of system calls.
-const CALLS: [(&str, &[&str], &str); 2] = [
+const CALLS: [AtCalls; 2] = [
     (
         "tcp_accept",
         &["sys_exit_accept4", "sys_exit_accept"],
