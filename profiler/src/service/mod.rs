@@ -20,6 +20,10 @@ pub mod web;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod grafana_tests;
+#[cfg(test)]
 mod http_tests;
 #[cfg(test)]
 mod stream_tests;
+#[cfg(test)]
+mod web_tests;
