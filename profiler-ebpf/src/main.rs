@@ -1,21 +1,28 @@
 //! The kernel side: program entry points and the licence, nothing else.
 #![no_std]
 #![no_main]
+// The only way to an atomic instruction: see `atomic.rs`.
+#![feature(asm_experimental_arch)]
 
+mod atomic;
 mod cpu;
+mod draw;
 mod emit;
 mod filter;
 mod lifecycle;
 mod maps;
 mod off_cpu;
+mod sock;
 mod stack;
+mod syscall;
 mod table;
 mod task;
+mod tcp;
 mod unwind;
 
 use aya_ebpf::{
-    macros::{kprobe, perf_event, raw_tracepoint},
-    programs::{PerfEventContext, ProbeContext, RawTracePointContext},
+    macros::{kprobe, perf_event, raw_tracepoint, tracepoint},
+    programs::{PerfEventContext, ProbeContext, RawTracePointContext, TracePointContext},
 };
 
 /// CPU samples with table-driven stacks. Needs `bpf_loop`. Since: Linux 5.17.
@@ -72,6 +79,99 @@ fn off_cpu_arrive_kprobe(ctx: ProbeContext) -> u32 {
 fn off_cpu_arrive_kprobe_frame_pointers(ctx: ProbeContext) -> u32 {
     off_cpu::arrive(&ctx, unwind::walk_frame_pointers);
     0
+}
+
+/// A system call begins.
+#[raw_tracepoint(tracepoint = "sys_enter")]
+fn syscall_enter(ctx: RawTracePointContext) -> i32 {
+    syscall::enter(ctx.arg(1));
+    0
+}
+
+/// A system call ends, in the context of the task that made it.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+fn syscall_leave(ctx: RawTracePointContext) -> i32 {
+    syscall::leave(ctx.arg(1), unwind::walk);
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+fn syscall_leave_frame_pointers(ctx: RawTracePointContext) -> i32 {
+    syscall::leave(ctx.arg(1), unwind::walk_frame_pointers);
+    0
+}
+
+/// A thread ends, mostly inside a call that never returns.
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+fn syscall_thread_end(_ctx: RawTracePointContext) -> i32 {
+    syscall::thread_end();
+    0
+}
+
+/// Never attached: the daemon runs it at the end of a window. Since: Linux 5.13.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+fn syscall_in_flight(_ctx: RawTracePointContext) -> i32 {
+    syscall::charge_in_flight();
+    0
+}
+
+/// A socket changes its state.
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+fn tcp_change(ctx: RawTracePointContext) -> i32 {
+    tcp::change(ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    0
+}
+
+/// A program sent something. Since: Linux 6.3.
+#[raw_tracepoint(tracepoint = "sock_send_length")]
+fn tcp_sent(ctx: RawTracePointContext) -> i32 {
+    let result: i32 = ctx.arg(1);
+    tcp::sent(ctx.arg(0), i64::from(result), unwind::walk);
+    0
+}
+
+/// A program received something. Since: Linux 6.3.
+#[raw_tracepoint(tracepoint = "sock_recv_length")]
+fn tcp_received(ctx: RawTracePointContext) -> i32 {
+    let (result, flags): (i32, u32) = (ctx.arg(1), ctx.arg(2));
+    tcp::received(
+        ctx.arg(0),
+        i64::from(result),
+        u64::from(flags),
+        unwind::walk,
+    );
+    0
+}
+
+/// A segment is sent again.
+#[raw_tracepoint(tracepoint = "tcp_retransmit_skb")]
+fn tcp_retransmit(ctx: RawTracePointContext) -> i32 {
+    tcp::retransmit(ctx.arg(0));
+    0
+}
+
+/// A program comes back from `accept`.
+#[tracepoint]
+fn tcp_accept(ctx: TracePointContext) -> u32 {
+    tcp::accept(result_of(&ctx), unwind::walk);
+    0
+}
+
+/// A program comes back from `connect`.
+#[tracepoint]
+fn tcp_connected(ctx: TracePointContext) -> u32 {
+    tcp::connected(result_of(&ctx), unwind::walk);
+    0
+}
+
+/// What a system call returns, at the tracepoint of its end.
+#[inline(always)]
+fn result_of(ctx: &TracePointContext) -> i64 {
+    /// Place of the result behind what all tracepoints have, and the number of the call.
+    const RESULT: usize = 16;
+    // SAFETY: the kernel's own layout; it is longer.
+    unsafe { ctx.read_at(RESULT) }.unwrap_or(-1)
 }
 
 /// Nothing here panics; the compiler wants a handler all the same.

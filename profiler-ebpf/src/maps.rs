@@ -1,19 +1,23 @@
 //! Every map, in one file.
 
 use aya_ebpf::{
-    btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, ArrayOfMaps, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
     macros::btf_map,
 };
 use profiler_common::{
     counter::COUNTERS,
     departure::Departure,
     limits::{
-        NODES_MAX, NOTICE_RING_SIZE_BYTES, OFF_CPU_THREADS_MAX, RECORD_FRAMES_MAX, RULES_MAX,
-        RULES_REMEMBERED, TABLE_CHUNK_WORDS, TABLES_MAX, TARGETS_MAX,
+        CALL_THREADS_MAX, NODES_MAX, NOTICE_RING_SIZE_BYTES, OFF_CPU_THREADS_MAX,
+        RECORD_FRAMES_MAX, ROW_OWNERS_MAX, RULES_MAX, RULES_REMEMBERED, TABLE_CHUNK_WORDS,
+        TABLE_ROWS_MAX, TABLES_MAX, TARGETS_MAX, TCP_SOCKETS_MAX,
     },
     mapping::{MappingEntry, MappingNode},
     probe_config::ProbeConfig,
     sample::SampleHeader,
+    system_call::{CallInFlight, CallKey, CallSums},
+    table::{RowOwner, TABLE_STATES},
+    tcp::{TcpKey, TcpSocket, TcpSums},
     unwind_row::{UnwindRule, register},
 };
 
@@ -34,6 +38,26 @@ pub(crate) static CONFIG: ProbeConfig = ProbeConfig {
     task_state: 0,
     task_run_delay: 0,
     off_cpu_period_ns: 0,
+    syscall_period_ns: 0,
+    syscall_wants: 0,
+    task_thread_status: 0,
+    task_group_leader: 0,
+    task_comm: 0,
+    tcp_period_ns: 0,
+    tcp_wants: 0,
+    sock_family: 0,
+    sock_address: 0,
+    sock_address_v6: 0,
+    sock_remote_port: 0,
+    sock_local_port: 0,
+    sock_protocol: 0,
+    sock_error: 0,
+    tcp_round_trip: 0,
+    task_files: 0,
+    files_table: 0,
+    table_files: 0,
+    file_private: 0,
+    socket_sock: 0,
     comm: [0; 16],
 };
 
@@ -90,6 +114,45 @@ pub(crate) static DEPARTURES: HashMap<u32, Departure, { OFF_CPU_THREADS_MAX as u
 /// moment, so the two add up to the time on the wall.
 #[btf_map]
 pub(crate) static SWITCHED_AT_NS: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+/// System calls in flight, by thread. A thread writes its own element; whoever counts time takes it
+/// out of it in one step.
+#[btf_map]
+pub(crate) static CALLS: HashMap<u32, CallInFlight, { CALL_THREADS_MAX as usize }> = HashMap::new();
+
+/// A table of system calls.
+pub(crate) type CallTable = PerCpuHashMap<CallKey, CallSums, { TABLE_ROWS_MAX as usize }>;
+
+/// The two tables of system calls: one is filled while the daemon empties the other. The daemon
+/// sets the size before loading.
+#[btf_map]
+pub(crate) static CALL_TABLE_0: CallTable = PerCpuHashMap::new();
+#[btf_map]
+pub(crate) static CALL_TABLE_1: CallTable = PerCpuHashMap::new();
+
+/// Connections, by the address of their socket.
+#[btf_map]
+pub(crate) static TCP_SOCKETS: HashMap<u64, TcpSocket, { TCP_SOCKETS_MAX as usize }> =
+    HashMap::new();
+
+/// A table of TCP connections.
+pub(crate) type TcpTable = PerCpuHashMap<TcpKey, TcpSums, { TABLE_ROWS_MAX as usize }>;
+
+/// The two tables of TCP connections, used as those of system calls.
+#[btf_map]
+pub(crate) static TCP_TABLE_0: TcpTable = PerCpuHashMap::new();
+#[btf_map]
+pub(crate) static TCP_TABLE_1: TcpTable = PerCpuHashMap::new();
+
+/// What the daemon and the probe tell each other of the tables: by `table::*_FILLED` and
+/// `table::*_ROWS_MADE`.
+#[btf_map]
+pub(crate) static TABLE_STATE: Array<u64, { TABLE_STATES as usize }> = Array::new();
+
+/// Whose the rows are, by process.
+#[btf_map]
+pub(crate) static ROW_OWNERS: LruHashMap<u32, RowOwner, { ROW_OWNERS_MAX as usize }> =
+    LruHashMap::new();
 
 /// Counters, one slot for each CPU.
 #[btf_map]
@@ -165,8 +228,8 @@ pub(crate) struct Scratch {
     pub(crate) known_rules: [KnownRule; RULES_REMEMBERED as usize],
 }
 
-/// Context classes: perf events, and the scheduler's tracepoints.
-pub(crate) const CONTEXT_CLASSES: u32 = 2;
+/// Context classes: perf events, the scheduler's tracepoints, other tracepoints, uprobes.
+pub(crate) const CONTEXT_CLASSES: u32 = 4;
 
 /// Working memory, one slot for each CPU and context class: one class can interrupt another.
 #[btf_map]

@@ -8,16 +8,16 @@
 
 use aya_ebpf::{
     EbpfContext,
-    helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns, generated::bpf_get_prandom_u32},
+    helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns},
 };
 use profiler_common::{
-    counter::Counter,
+    counter::Tally,
     departure::Departure,
     sample::{SignalCode, VALUE_DELAY_NS, VALUE_EVENTS, VALUE_RUN_QUEUE_NS, WaitCode},
 };
 
 use crate::{
-    emit, filter,
+    draw, emit, filter,
     maps::{DEPARTURES, SWITCHED_AT_NS, Scratch, config},
     stack,
     task::{self, state},
@@ -44,7 +44,7 @@ pub(crate) fn leave() {
         return;
     }
     if !filter::selects_current((ids >> 32) as u32) {
-        emit::count(Counter::OffCpuFiltered, 1);
+        emit::tally(SignalCode::OffCpu, Tally::Filtered);
         return;
     }
     let departure = Departure {
@@ -58,7 +58,7 @@ pub(crate) fn leave() {
         // their own thread only.
         unsafe { *known = departure };
     } else if DEPARTURES.insert(tid, departure, 0).is_err() {
-        emit::count(Counter::OffCpuThreadsFull, 1);
+        emit::tally(SignalCode::OffCpu, Tally::TableFull);
     }
 }
 
@@ -93,12 +93,12 @@ pub(crate) fn arrive(ctx: &impl EbpfContext, walk: impl Fn(*mut Scratch)) {
     // SAFETY: as above.
     unsafe { (*departure).left_at_ns = 0 };
     let delay_ns = now - left.left_at_ns;
-    if !is_drawn(delay_ns) {
-        emit::count(Counter::OffCpuThinned, 1);
+    if !draw::is_drawn(delay_ns, config!(off_cpu_period_ns)) {
+        emit::tally(SignalCode::OffCpu, Tally::Thinned);
         return;
     }
     let Some(scratch) = stack::claim(stack::CLASS_SCHEDULER) else {
-        emit::count(Counter::OffCpuScratchBusy, 1);
+        emit::tally(SignalCode::OffCpu, Tally::ScratchBusy);
         return;
     };
     let side = task::load_saved_registers(scratch);
@@ -107,20 +107,6 @@ pub(crate) fn arrive(ctx: &impl EbpfContext, walk: impl Fn(*mut Scratch)) {
     let kernel_frames = stack::take(ctx, scratch, side, walk);
     emit::sample(scratch, SignalCode::OffCpu, kernel_frames);
     stack::release(scratch);
-}
-
-/// Whether a wait is sent: with a probability of its length over the period, at most one.
-#[inline(always)]
-fn is_drawn(delay_ns: u64) -> bool {
-    let period_ns = config!(off_cpu_period_ns);
-    period_ns <= delay_ns || (period_ns * random()) >> 32 < delay_ns
-}
-
-/// A number below 2^32.
-#[inline(always)]
-fn random() -> u64 {
-    // SAFETY: a helper without arguments.
-    u64::from(unsafe { bpf_get_prandom_u32() } as u32)
 }
 
 /// Writes the values of a wait, times one over the probability that it was sent with.
@@ -134,20 +120,18 @@ fn weigh(scratch: *mut Scratch, delay_ns: u64, left: &Departure) {
     } else {
         delay_ns
     };
-    let values = if period_ns <= delay_ns || delay_ns == 0 {
-        [delay_ns, 1, queued_ns]
+    let weighted = draw::weigh(delay_ns, period_ns);
+    let queued_ns = if period_ns <= delay_ns || delay_ns == 0 {
+        queued_ns
     } else {
-        // The number of waits is no integer: one of its two neighbours is drawn, so that the mean
-        // is right. With u below the delay, (period + u) / delay does that.
-        let events = (period_ns + random() % delay_ns) / delay_ns;
-        [period_ns, events, queued_ns * period_ns / delay_ns]
+        queued_ns * period_ns / delay_ns
     };
     // SAFETY: a live map element that the caller claimed.
     unsafe {
         let header = &raw mut (*scratch).record.header;
         (*header).wait = left.wait as u8;
-        (*header).values[VALUE_DELAY_NS] = values[0];
-        (*header).values[VALUE_EVENTS] = values[1];
-        (*header).values[VALUE_RUN_QUEUE_NS] = values[2];
+        (*header).values[VALUE_DELAY_NS] = weighted.time_ns;
+        (*header).values[VALUE_EVENTS] = weighted.events;
+        (*header).values[VALUE_RUN_QUEUE_NS] = queued_ns;
     }
 }

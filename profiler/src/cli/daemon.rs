@@ -29,7 +29,7 @@ Examples:
 A configuration file:
   server = \"https://profiler.example:7317\"
   token_file = \"/etc/profiler/token\"
-  offcpu = true                     # measure time off the CPU too
+  signals = [\"cpu\", \"offcpu\"]       # what to watch
   bursts = false                    # take no orders to sample more for a while
   tls = { ca = \"/etc/profiler/ca.pem\" }
   spool = { dir = \"/var/lib/profiler/spool\", size_mib = 256 }

@@ -6,11 +6,14 @@
 pub mod args;
 #[cfg(feature = "service")]
 mod backup;
+#[cfg(feature = "service")]
+pub mod check;
 pub mod convert;
 mod cost;
 pub mod daemon;
 pub mod diff;
 pub mod doctor;
+mod event;
 mod exit;
 pub mod input;
 pub mod output;

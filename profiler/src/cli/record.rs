@@ -15,11 +15,14 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
-use super::{cost, exit::eprint, output, signals};
+use super::{cost, event::EventName, exit::eprint, output, signals};
 use crate::{
     host::{
         Shutdown,
-        run::{self, Filter, Progress, RecordOptions, Recording, Unwinding, cgroup_id_and_level},
+        run::{
+            self, Filter, Progress, RecordOptions, Recording, SignalOptions, Unwinding,
+            cgroup_id_and_level,
+        },
     },
     model::{Pid, Profile, Signal, label},
     render::{self, Format},
@@ -29,6 +32,8 @@ use crate::{
 const DEFAULT_OUTPUT: &str = "flamegraph.svg";
 /// Functions in the table at the end.
 const TOP_FUNCTIONS: usize = 15;
+/// Rows in the table of connections at the end: each has several measures.
+const TOP_ROWS: usize = 30;
 /// Status of a command that a signal ended: this plus the signal, as shells have it.
 const SIGNAL_BASE: i32 = 128;
 
@@ -43,6 +48,7 @@ Examples:
   profiler record -F 999 -p 1234 -d 5 -o out.pb.gz one process, 999 times a second
   profiler record -o out.svg -o out.json -- ./app  a command, into two files
   profiler record -e cpu,offcpu -d 10 -o out.svg   on and off the CPU: out.cpu.svg, out.offcpu.svg
+  profiler record -e syscall -d 10 -o calls.svg    time in system calls, by the code that makes them
   profiler record -d 10 -o - | head                collapsed stacks to a pipe")]
 pub struct RecordArgs {
     /// What to watch
@@ -55,9 +61,17 @@ pub struct RecordArgs {
     )]
     event: Vec<EventName>,
     /// Microseconds off the CPU from which on every wait counts; shorter ones are sampled in
-    /// proportion to their length
-    #[arg(long, value_name = "USECS", default_value_t = OFF_CPU_PERIOD_US, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    offcpu_period: u32,
+    /// proportion to their length [default: 1000]
+    #[arg(long, value_name = "USECS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    offcpu_period: Option<u32>,
+    /// Microseconds from which on the stack of every system call counts; shorter ones are sampled in
+    /// proportion to their length [default: 1000]
+    #[arg(long, value_name = "USECS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    syscall_period: Option<u32>,
+    /// Microseconds from which on the stack of every wait for a TCP connection counts; shorter ones are
+    /// sampled in proportion to their length [default: 1000]
+    #[arg(long, value_name = "USECS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    tcp_period: Option<u32>,
     /// Samples a second, on each CPU
     #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
@@ -94,27 +108,6 @@ pub struct RecordArgs {
     /// Command to run and record, with all its children
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
-}
-
-/// [`run::OFF_CPU_PERIOD`] as the option has it.
-const OFF_CPU_PERIOD_US: u32 = run::OFF_CPU_PERIOD.subsec_micros();
-
-/// Names of what can be watched.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum EventName {
-    /// Time on a CPU
-    Cpu,
-    /// Time off the CPU: waiting, by reason, or preempted
-    Offcpu,
-}
-
-impl From<EventName> for Signal {
-    fn from(name: EventName) -> Self {
-        match name {
-            EventName::Cpu => Self::Cpu,
-            EventName::Offcpu => Self::OffCpu,
-        }
-    }
 }
 
 /// Names of the ways to follow user stacks.
@@ -191,14 +184,18 @@ fn write_all(profiles: &[Profile], outputs: &[(PathBuf, Format)]) -> anyhow::Res
 }
 
 /// What to watch, each once, in the order it was asked for.
-fn signals(args: &RecordArgs) -> Vec<Signal> {
-    let mut signals = Vec::new();
-    for signal in args.event.iter().copied().map(Signal::from) {
-        if !signals.contains(&signal) {
-            signals.push(signal);
-        }
+fn signal_options(args: &RecordArgs) -> SignalOptions {
+    let mut options = SignalOptions::of(args.event.iter().copied().map(Signal::from));
+    if let Some(period) = args.offcpu_period {
+        options.off_cpu_period = Duration::from_micros(period.into());
     }
-    signals
+    if let Some(period) = args.syscall_period {
+        options.syscall_period = Duration::from_micros(period.into());
+    }
+    if let Some(period) = args.tcp_period {
+        options.tcp_period = Duration::from_micros(period.into());
+    }
+    options
 }
 
 /// Every output with its format, each checked before anything is recorded.
@@ -208,7 +205,7 @@ fn outputs(args: &RecordArgs) -> anyhow::Result<Vec<(PathBuf, Format)>> {
     } else {
         args.output.clone()
     };
-    let count = signals(args).len();
+    let count = signal_options(args).signals.len();
     paths
         .into_iter()
         .map(|path| {
@@ -240,8 +237,7 @@ fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
         }
     }
     Ok(RecordOptions {
-        signals: signals(args),
-        off_cpu_period: Duration::from_micros(args.offcpu_period.into()),
+        signals: signal_options(args),
         filter: Filter {
             pids: args.pid.iter().copied().map(Pid).collect(),
             comm: args.comm.clone(),
@@ -290,7 +286,17 @@ fn overwrite_line(text: &str) {
 /// Says what was recorded, how good it is, and where it went.
 fn summarize(recording: &Recording, written: &[PathBuf]) {
     for profile in &recording.profiles {
-        eprint(&render::top(profile, TOP_FUNCTIONS));
+        eprint(&match profile.signal {
+            Signal::SyscallCounts => render::calls(profile, TOP_FUNCTIONS),
+            Signal::TcpCounts => render::connections(profile, TOP_ROWS),
+            Signal::Cpu
+            | Signal::OffCpu
+            | Signal::Syscall
+            | Signal::Alloc
+            | Signal::PageFault
+            | Signal::Tcp
+            | Signal::Imported => render::top(profile, TOP_FUNCTIONS),
+        });
         if profile.signal == Signal::OffCpu {
             eprint(&reasons_line(profile));
         }

@@ -5,6 +5,17 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
+use crate::model::Signal;
+
+/// What `signals` may name.
+const WATCHABLE: [Signal; 6] = [
+    Signal::Cpu,
+    Signal::OffCpu,
+    Signal::Syscall,
+    Signal::SyscallCounts,
+    Signal::Tcp,
+    Signal::TcpCounts,
+];
 
 /// Configuration of the daemon.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -22,7 +33,9 @@ pub struct DaemonConfig {
     pub window_seconds: u64,
     /// Samples a second and CPU.
     pub rate_hz: u32,
-    /// Whether time off the CPU is measured too.
+    /// What is watched: `cpu`, `offcpu`, `syscall`, `tcp`.
+    pub signals: Vec<Signal>,
+    /// Whether time off the CPU is measured too: the same as one more of `signals`.
     pub offcpu: bool,
     /// Whether the service may have this host sampled more for a while.
     pub bursts: bool,
@@ -110,6 +123,7 @@ impl Default for DaemonConfig {
             tls: ServerTlsConfig::default(),
             window_seconds: 10,
             rate_hz: 99,
+            signals: vec![Signal::Cpu],
             offcpu: false,
             bursts: true,
             inlines: true,
@@ -185,6 +199,11 @@ impl DaemonConfig {
                 "must be 1 to 10000",
             ),
             (
+                !self.signals.is_empty() && self.signals.iter().all(|s| WATCHABLE.contains(s)),
+                "signals",
+                "must name some of cpu, offcpu, syscall, syscall_counts, tcp, tcp_counts",
+            ),
+            (
                 (1..=1_048_576).contains(&self.spool.size_mib),
                 "spool.size_mib",
                 "must be 1 to 1048576",
@@ -194,6 +213,12 @@ impl DaemonConfig {
             Some((_, key, why)) => Err(ConfigError::Value { key, why }),
             None => Ok(()),
         }
+    }
+
+    /// What is watched.
+    pub fn watched(&self) -> impl Iterator<Item = Signal> {
+        let named = self.signals.iter().copied();
+        named.chain(self.offcpu.then_some(Signal::OffCpu))
     }
 
     /// Length of a window.
@@ -206,7 +231,7 @@ impl DaemonConfig {
 mod tests {
     use std::error::Error as _;
 
-    use super::{super::load, ConfigError, DaemonConfig};
+    use super::{super::load, ConfigError, DaemonConfig, Signal};
 
     /// A file with a text.
     fn file(text: &str) -> tempfile::NamedTempFile {
@@ -224,14 +249,16 @@ mod tests {
     fn every_section_can_be_set() {
         let config = parse(
             "server = \"https://a:1\"\nhost = \"h\"\ntoken_file = \"t\"\nwindow_seconds = 5\n\
-             rate_hz = 49\noffcpu = true\nbursts = false\nlisten_metrics = \"127.0.0.1:7318\"\n[tls]\nca = \"c\"\n\
+             rate_hz = 49\nsignals = [\"cpu\"]\noffcpu = true\nbursts = false\nlisten_metrics = \"127.0.0.1:7318\"\n[tls]\nca = \"c\"\n\
              [kubelet]\nurl = \"https://node:10250/pods\"\ntoken_file = \"k\"\nca = \"c\"\n\
              [spool]\ndir = \"/s\"\nsize_mib = 3\n[labels]\nzone = \"z\"\n\
              [[relabel]]\nsource_labels = [\"unit\"]\ntarget_label = \"service\"\n",
         )
         .unwrap();
         config.validate().unwrap();
-        assert!(config.offcpu && !config.bursts);
+        let watched: Vec<Signal> = config.watched().collect();
+        assert_eq!(vec![Signal::Cpu, Signal::OffCpu], watched);
+        assert!(!config.bursts);
         assert_eq!("z", config.labels["zone"]);
         assert_eq!("replace", config.relabel[0].action);
         assert_eq!(3, config.spool.size_mib);
@@ -254,6 +281,8 @@ mod tests {
         assert!(refused(kubelet).starts_with("kubelet.ca: "));
         assert!(refused("server = \"http://a\"\nrate_hz = 0").starts_with("rate_hz: "));
         assert!(refused("server = \"http://a\"\nwindow_seconds = 61").starts_with("window_"));
+        assert!(refused("server = \"http://a\"\nsignals = []").starts_with("signals: "));
+        assert!(refused("server = \"http://a\"\nsignals = [\"imported\"]").starts_with("signals"));
         assert!(refused("server = \"http://a\"\n[tls]\ncert = \"c\"").starts_with("tls.cert: "));
     }
 }

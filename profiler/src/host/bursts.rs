@@ -1,4 +1,4 @@
-//! Bursts: more samples, or another signal, for a while, because someone asked the service for it.
+//! Bursts: more samples for a while, because someone asked the service for them.
 //!
 //! Part of the composition root. What comes from outside is cut down to the bounds of this host.
 
@@ -83,33 +83,29 @@ impl Targets {
 /// A burst that is under way.
 #[derive(Debug)]
 pub(super) struct Burst {
-    /// What is measured.
-    pub(super) signal: Signal,
     /// Of whom.
     pub(super) targets: Targets,
-    /// Samples a second and CPU in all, of time on the CPU.
-    pub(super) rate_hz: u32,
+    /// Samples a second and CPU in all.
+    rate_hz: u32,
     id: u64,
     /// By the monotonic clock.
     ends_at: Duration,
     /// Samples that were sent before it began.
     samples_before: u64,
-    /// What makes the further samples of time on the CPU.
+    /// What makes the further samples; nothing any more when it is over.
     events: Option<BurstEvents>,
 }
 
 /// A window, and what else is known of it.
 type WindowWithFacts = (Window, ProfileFacts);
 
-/// How sampling goes on without bursts.
+/// How time on the CPU is sampled without bursts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Usual {
     /// What makes the samples.
     pub(super) clock: SamplingClock,
     /// Samples a second and CPU.
     pub(super) rate_hz: u32,
-    /// Time off the CPU is measured.
-    pub(super) has_off_cpu: bool,
 }
 
 impl Burst {
@@ -117,56 +113,40 @@ impl Burst {
     /// goes on sampling, whatever it was told.
     pub(super) fn begin(
         order: &BurstOrder,
-        usual: Usual,
+        usual: Option<Usual>,
         probe: &mut Probe,
         samples_before: u64,
         now: Duration,
     ) -> Option<Self> {
         let rate_hz = order.rate_hz.min(RATE_HZ_MAX);
-        let signal = Signal::named(&order.signal);
-        let targets = Targets::of(order);
-        let events = match signal {
-            Signal::Cpu if usual.rate_hz < rate_hz => {
-                let further_hz = rate_hz - usual.rate_hz;
-                Some(attach(probe, usual.clock, further_hz, order))
-            }
-            Signal::OffCpu if !usual.has_off_cpu => match probe::attach_off_cpu(probe) {
-                Ok(_hook) => None,
-                Err(error) => Some(Err(error)),
-            },
-            Signal::Cpu | Signal::OffCpu => {
-                tracing::info!(
-                    id = order.id,
-                    "a burst asks for no more than is measured anyway"
-                );
-                return None;
-            }
-            Signal::Imported => {
-                tracing::warn!(id = order.id, signal = order.signal, "no such signal here");
-                return None;
-            }
+        let refused = |why| {
+            tracing::warn!(id = order.id, signal = order.signal, why, "no burst");
+            None
         };
-        let events = match events.transpose() {
-            Ok(events) => events,
+        let Some(usual) = usual.filter(|_usual| Signal::named(&order.signal) == Signal::Cpu) else {
+            return refused("only time on the CPU, where it is sampled, can be asked for");
+        };
+        if rate_hz <= usual.rate_hz {
+            return refused("so much is sampled anyway");
+        }
+        match attach(probe, usual.clock, rate_hz - usual.rate_hz, order) {
+            Ok(events) => {
+                tracing::info!(id = order.id, rate_hz, ?order.duration, "a burst begins");
+                Some(Self {
+                    targets: Targets::of(order),
+                    rate_hz,
+                    id: order.id,
+                    ends_at: now.saturating_add(order.duration.min(DURATION_MAX)),
+                    samples_before,
+                    events: Some(events),
+                })
+            }
             Err(error) => {
-                tracing::warn!(
-                    id = order.id,
-                    error = &error as &dyn std::error::Error,
-                    "a burst is not possible"
-                );
-                return None;
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(id = order.id, error, "a burst is not possible");
+                None
             }
-        };
-        tracing::info!(id = order.id, signal = order.signal, rate_hz, ?order.duration, "a burst begins");
-        Some(Self {
-            signal,
-            targets,
-            rate_hz,
-            id: order.id,
-            ends_at: now.saturating_add(order.duration.min(DURATION_MAX)),
-            samples_before,
-            events,
-        })
+        }
     }
 
     /// Whether it has lasted long enough, or has cost enough.
@@ -176,56 +156,42 @@ impl Burst {
     }
 
     /// Ends what was begun; what was sampled is still to be counted as its own.
-    ///
-    /// # Errors
-    /// What the kernel refused.
-    pub(super) fn end(&mut self, probe: &mut Probe) -> Result<(), probe::ProbeError> {
+    pub(super) fn end(&mut self) {
         tracing::info!(id = self.id, "a burst is over");
-        match self.signal {
-            Signal::OffCpu => probe::detach_off_cpu(probe),
-            Signal::Cpu | Signal::Imported => {
-                self.events = None;
-                Ok(())
-            }
-        }
+        self.events = None;
     }
 
-    /// The windows of a time that it was under way in. `usual` are those of time on and off the CPU,
-    /// `own` is the one of its targets' time on the CPU.
+    /// The windows of a time that it was under way in. `usual` has one of each signal, `own` is the
+    /// one of its targets' time on the CPU.
     pub(super) fn windows(
         &self,
-        [(cpu, mut cpu_facts), (off_cpu, mut off_cpu_facts)]: [WindowWithFacts; 2],
-        (own, mut own_facts): WindowWithFacts,
-        usual: Usual,
+        usual: Vec<WindowWithFacts>,
+        (mut own, mut own_facts): WindowWithFacts,
     ) -> Vec<WindowWithFacts> {
         let rate_hz = f64::from(self.rate_hz);
-        match (self.signal, &self.targets) {
-            (Signal::Cpu, Targets::Host) => {
+        let (cpu, mut others): (Vec<_>, Vec<_>) =
+            (usual.into_iter()).partition(|(window, _facts)| window.signal == Signal::Cpu);
+        for (window, facts) in cpu {
+            match &self.targets {
                 // Nothing is left over for the usual window, whose counts are of the whole host.
-                cpu_facts.rate_asked_hz = rate_hz;
-                cpu_facts.labels = self.labels();
-                let mut all = own;
-                all.filtered += cpu.filtered;
-                for (loss, count) in &cpu.lost {
-                    all.lose_many(*loss, *count);
+                Targets::Host => {
+                    own_facts = facts;
+                    own.filtered += window.filtered;
+                    for (loss, count) in &window.lost {
+                        own.lose_many(*loss, *count);
+                    }
                 }
-                let off_cpu = usual.has_off_cpu.then_some((off_cpu, off_cpu_facts));
-                [(all, cpu_facts)].into_iter().chain(off_cpu).collect()
-            }
-            (Signal::Cpu, Targets::Processes(_)) => {
-                own_facts.rate_asked_hz = rate_hz;
                 // Samples are of threads: what the CPUs did besides is not known.
-                own_facts.rate_effective_hz = Some(rate_hz);
-                own_facts.labels = self.labels();
-                let off_cpu = usual.has_off_cpu.then_some((off_cpu, off_cpu_facts));
-                let both = [(cpu, cpu_facts), (own, own_facts)];
-                both.into_iter().chain(off_cpu).collect()
-            }
-            (Signal::OffCpu | Signal::Imported, _) => {
-                off_cpu_facts.labels = self.labels();
-                vec![(cpu, cpu_facts), (off_cpu, off_cpu_facts)]
+                Targets::Processes(_) => {
+                    own_facts.rate_effective_hz = Some(rate_hz);
+                    others.insert(0, (window, facts));
+                }
             }
         }
+        own_facts.rate_asked_hz = rate_hz;
+        own_facts.labels = self.labels();
+        others.insert(0, (own, own_facts));
+        others
     }
 
     /// Labels of what it samples.

@@ -14,16 +14,18 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use profiler_common::counter::Counter;
+use profiler_common::{counter::Tally, sample::SignalCode};
 
 use super::{
     aggregate::{ProfileFacts, Window, build_profile, period},
     bursts::{Burst, Bursts, Usual},
+    hooks,
+    kernel_counts::KernelCounts,
     labels::{LabelRules, Labeler},
     naming::Namer,
-    probe::{self, Filter, OffCpu, Sampling, Unwinding},
+    probe::{Filter, Sampling, SignalOptions, Unwinding},
     process::ObjectsById,
-    run::{DRAIN_INTERVAL, OFF_CPU_PERIOD},
+    run::DRAIN_INTERVAL,
     sampling::{Cost, Host, SamplingOptions, kernel_release, raise_priority},
     shutdown::Shutdown,
     windows::WindowSet,
@@ -48,8 +50,8 @@ pub struct WatchOptions {
     pub unwinding: Unwinding,
     /// Samples a second and CPU.
     pub rate_hz: u32,
-    /// Time off the CPU is measured too, and waits of this length or longer are all sent.
-    pub off_cpu_period: Option<Duration>,
+    /// What is watched.
+    pub signals: SignalOptions,
     /// Length of a window; windows end at multiples of it since the Unix epoch.
     pub window: Duration,
     /// Where compiled unwind tables are kept for the next run.
@@ -58,17 +60,6 @@ pub struct WatchOptions {
     pub inlines: bool,
     /// Orders to sample more for a while; absent when none are taken.
     pub bursts: Option<Bursts>,
-}
-
-impl WatchOptions {
-    /// Whether time off the CPU is measured, or may be.
-    fn off_cpu(&self) -> OffCpu {
-        match (self.off_cpu_period, &self.bursts) {
-            (Some(period), _) => OffCpu::Always(period),
-            (None, Some(_orders)) => OffCpu::OnRequest(OFF_CPU_PERIOD),
-            (None, None) => OffCpu::Never,
-        }
-    }
 }
 
 /// Rules of the labels, which someone else may replace while sampling goes on.
@@ -139,7 +130,7 @@ pub fn watch(
         unwinding: options.unwinding,
         rate_hz: options.rate_hz,
         cache_dir: options.cache_dir.clone(),
-        off_cpu: options.off_cpu(),
+        signals: options.signals.clone(),
     })?;
     let (jobs, waiting) = sync_channel(NAMING_QUEUE);
     let vdso = host.vdso.clone();
@@ -148,10 +139,7 @@ pub fn watch(
         let inlines = options.inlines;
         let namer = scope.spawn(move || name_all(&waiting, inlines, vdso.as_ref(), deliver));
         raise_priority();
-        let sampling = probe::attach_sampling(&mut host.probe, options.rate_hz)?;
-        if options.off_cpu_period.is_some() {
-            probe::attach_off_cpu(&mut host.probe)?;
-        }
+        let sampling = hooks::attach(&mut host.probe, &options.signals, options.rate_hz)?;
         let started_after = clock::monotonic().saturating_sub(begun);
         let mut cutter = Cutter::start(options, sampling, jobs, started_after);
         let result = cutter.run(&mut host, labels, shutdown);
@@ -196,8 +184,10 @@ struct Cutter {
     /// What is the same in every window.
     facts: ProfileFacts,
     started_after: Duration,
-    /// How sampling goes on without bursts.
-    usual: Usual,
+    /// What is watched.
+    signals: Vec<Signal>,
+    /// How time on the CPU is sampled without bursts, when it is.
+    usual: Option<Usual>,
     /// Orders to sample more for a while.
     orders: Bursts,
     /// The burst that is under way.
@@ -266,7 +256,7 @@ impl Cutter {
     /// Opens the first window.
     fn start(
         options: &WatchOptions,
-        sampling: Sampling,
+        sampling: Option<Sampling>,
         jobs: SyncSender<NamingJob>,
         started_after: Duration,
     ) -> Self {
@@ -278,15 +268,15 @@ impl Cutter {
                 host: options.host.clone(),
                 kernel_release: kernel_release(),
                 rate_asked_hz: f64::from(options.rate_hz),
-                cpus: sampling.cpus,
+                cpus: sampling.map_or(0, |sampling| sampling.cpus),
                 ..ProfileFacts::default()
             },
             started_after,
-            usual: Usual {
+            signals: options.signals.signals.clone(),
+            usual: sampling.map(|sampling| Usual {
                 clock: sampling.clock,
                 rate_hz: options.rate_hz,
-                has_off_cpu: options.off_cpu_period.is_some(),
-            },
+            }),
             orders: options.bursts.clone().unwrap_or_default(),
             burst: None,
             open: OpenWindow::begin(options.window, now, now.1, None),
@@ -322,12 +312,12 @@ impl Cutter {
             }
         }
         if let Some(burst) = &mut self.burst {
-            burst.end(&mut host.probe)?;
+            burst.end();
         }
-        probe::detach_sampling(&mut host.probe)?;
-        if self.usual.has_off_cpu {
-            probe::detach_off_cpu(&mut host.probe)?;
-        }
+        hooks::detach(
+            &mut host.probe,
+            &SignalOptions::of(self.signals.iter().copied()),
+        )?;
         host.drain();
         self.cut_last(host)
     }
@@ -336,10 +326,10 @@ impl Cutter {
     fn follow_bursts(&mut self, host: &mut Host) -> anyhow::Result<()> {
         let order = self.orders.take();
         let now = clock::monotonic();
-        let samples = host.probe.count(Counter::SamplesSent);
+        let samples = host.probe.tally(SignalCode::Cpu, Tally::Sent);
         let is_over = |burst: &Burst| order.is_some() || burst.is_over(samples, now);
         if let Some(burst) = self.burst.as_mut().filter(|burst| is_over(burst)) {
-            burst.end(&mut host.probe)?;
+            burst.end();
             self.cut_now(host)?;
             self.burst = None;
             host.windows.burst = None;
@@ -360,8 +350,7 @@ impl Cutter {
         self.cut_now(host)?;
         let now = clock::monotonic();
         self.burst = Burst::begin(order, self.usual, &mut host.probe, samples, now);
-        let burst = self.burst.as_ref();
-        host.windows.burst = burst.map(|burst| (burst.signal, burst.targets.clone()));
+        host.windows.burst = self.burst.as_ref().map(|burst| burst.targets.clone());
         Ok(())
     }
 
@@ -411,50 +400,69 @@ impl Cutter {
 
     /// Takes the window that ended at `ended` out of the host.
     fn take(&mut self, host: &mut Host, ended: Duration) -> NamingJob {
-        let WindowSet {
-            mut cpu,
-            off_cpu,
-            burst,
-        } = host.windows.cut();
-        let counts = host.take_counts();
-        let dropped = std::mem::take(&mut self.dropped);
-        for (loss, count) in dropped.lost {
-            cpu.lose_many(loss, count);
-        }
         let span = Span {
             start: self.open.start,
             duration: ended.saturating_sub(self.open.started),
         };
-        let common = ProfileFacts {
-            host: self.facts.host.clone(),
-            span,
-            kernel_release: self.facts.kernel_release.clone(),
-            ..ProfileFacts::default()
-        };
-        let cpu_facts = ProfileFacts {
-            span,
-            idle: counts.idle,
-            filtered: counts.filtered,
-            lost: counts.lost(Signal::Cpu),
-            windows_lost: dropped.windows,
-            ..self.facts.clone()
-        };
-        let off_cpu_facts = ProfileFacts {
-            lost: counts.lost(Signal::OffCpu),
-            ..common.clone()
-        };
+        host.collect_tables(ended.saturating_sub(Duration::from_nanos(1)));
+        let mut dropped = std::mem::take(&mut self.dropped);
+        let counts = host.take_counts();
+        let WindowSet { each, burst } = host.windows.cut();
+        let watched = |window: &Window| self.signals.contains(&window.signal);
+        let windows = each.into_iter().filter(watched).map(|mut window| {
+            // Whoever is first tells of all that were dropped.
+            let dropped = std::mem::take(&mut dropped);
+            for (loss, count) in dropped.lost {
+                window.lose_many(loss, count);
+            }
+            let facts = self.facts_of(window.signal, span, &counts, dropped.windows);
+            (window, facts)
+        });
+        let usual = windows.collect();
         let windows = match &self.burst {
-            None if self.usual.has_off_cpu => vec![(cpu, cpu_facts), (off_cpu, off_cpu_facts)],
-            None => vec![(cpu, cpu_facts)],
+            None => usual,
             Some(under_way) => {
-                let usual = [(cpu, cpu_facts), (off_cpu, off_cpu_facts)];
-                under_way.windows(usual, (burst, common), self.usual)
+                let facts = ProfileFacts {
+                    host: self.facts.host.clone(),
+                    span,
+                    kernel_release: self.facts.kernel_release.clone(),
+                    ..ProfileFacts::default()
+                };
+                under_way.windows(usual, (burst, facts))
             }
         };
         NamingJob {
             windows,
             objects: host.processes.objects.share(),
             cost: host.cost(self.started_after),
+        }
+    }
+
+    /// What the profile of a window says besides its stacks.
+    fn facts_of(
+        &self,
+        signal: Signal,
+        span: Span,
+        counts: &KernelCounts,
+        windows_lost: u64,
+    ) -> ProfileFacts {
+        let is_sampled = signal == Signal::Cpu;
+        let when = |count: u64| if is_sampled { count } else { 0 };
+        ProfileFacts {
+            host: self.facts.host.clone(),
+            span,
+            kernel_release: self.facts.kernel_release.clone(),
+            rate_asked_hz: if is_sampled {
+                self.facts.rate_asked_hz
+            } else {
+                0.0
+            },
+            cpus: if is_sampled { self.facts.cpus } else { 0 },
+            idle: when(counts.idle),
+            filtered: when(counts.of(signal, Tally::Filtered)),
+            lost: counts.lost(signal),
+            windows_lost,
+            ..ProfileFacts::default()
         }
     }
 }

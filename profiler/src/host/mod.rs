@@ -8,6 +8,8 @@ mod bursts;
 mod command;
 mod continuous;
 pub mod daemon;
+mod hooks;
+mod kernel_counts;
 pub mod kubelet;
 pub mod labels;
 mod metrics;
@@ -26,6 +28,7 @@ mod slots;
 pub mod symbolize;
 mod systemd;
 mod table_loader;
+mod table_rows;
 pub mod unwind;
 mod windows;
 

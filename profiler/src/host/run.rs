@@ -3,12 +3,13 @@
 use std::{ffi::OsString, path::PathBuf, process::ExitStatus, time::Duration};
 
 use anyhow::Context as _;
+use profiler_common::counter::Tally;
 
 use super::{
     aggregate::{ProfileFacts, build_profile},
     command::HeldCommand,
+    hooks,
     naming::Namer,
-    probe::{self, OffCpu, Probe},
     sampling::{Host, SamplingOptions, kernel_release, raise_priority},
     shutdown::Shutdown,
 };
@@ -22,25 +23,18 @@ pub use super::{
     bursts::Bursts,
     continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
     labels::{LabelRules, RelabelError, Rule, RuleText},
-    probe::{Filter, ProbeError, Survey, Unwinding, survey},
+    probe::{Filter, ProbeError, SignalOptions, Survey, Unwinding, survey},
     process::cgroup_id_and_level,
     sampling::{Cost, host_name},
 };
 
 /// Longest time between two drains of the sample ring, which holds two seconds.
 pub(super) const DRAIN_INTERVAL: Duration = Duration::from_millis(100);
-/// Waits off the CPU of this length or longer are all sent; of shorter ones, one for each so much
-/// time in all. A sent wait costs about 5 µs, so a thread pays half a percent of its waiting time
-/// at most; and of ten seconds of waiting, however short the waits, the estimate is off by 1 %.
-pub const OFF_CPU_PERIOD: Duration = Duration::from_millis(1);
-
 /// What to record.
 #[derive(Clone, Debug)]
 pub struct RecordOptions {
     /// What to watch; each becomes a profile.
-    pub signals: Vec<Signal>,
-    /// Waits off the CPU of this length or longer are all sent.
-    pub off_cpu_period: Duration,
+    pub signals: SignalOptions,
     /// Which tasks.
     pub filter: Filter,
     /// How user stacks are followed.
@@ -74,7 +68,7 @@ pub enum Progress {
 /// What was recorded.
 #[derive(Debug)]
 pub struct Recording {
-    /// A profile of each signal, in the order of [`RecordOptions::signals`].
+    /// A profile of each signal, in the order of [`SignalOptions::signals`].
     pub profiles: Vec<Profile>,
     /// How the command ended, if there was one and it ended by itself.
     pub command_status: Option<ExitStatus>,
@@ -103,7 +97,8 @@ pub fn record(
         held.as_ref().map(|held| held.pid),
     ))?;
     raise_priority();
-    let cpus = attach(&mut host.probe, options)?;
+    let sampling = hooks::attach(&mut host.probe, &options.signals, options.rate_hz)?;
+    let cpus = sampling.map_or(0, |sampling| sampling.cpus);
     let span_start = clock::wall();
     let started = clock::monotonic();
     let mut child = held
@@ -139,8 +134,9 @@ pub fn record(
     let duration = clock::monotonic().saturating_sub(started);
     host.log_counters();
     let cost = host.cost(started.saturating_sub(begun));
-    detach(&mut host.probe, options)?;
+    hooks::detach(&mut host.probe, &options.signals)?;
     host.drain();
+    host.collect_tables(clock::monotonic());
     progress(Progress::Naming);
     let span = Span {
         start: span_start,
@@ -154,34 +150,6 @@ pub fn record(
     })
 }
 
-/// Starts what is to be watched; gives the number of CPUs that are sampled.
-fn attach(probe: &mut Probe, options: &RecordOptions) -> anyhow::Result<u32> {
-    let mut cpus = 0;
-    for signal in &options.signals {
-        match signal {
-            Signal::Cpu => cpus = probe::attach_sampling(probe, options.rate_hz)?.cpus,
-            Signal::OffCpu => {
-                let hook = probe::attach_off_cpu(probe)?;
-                tracing::debug!(hook, "time off the CPU is measured");
-            }
-            Signal::Imported => {}
-        }
-    }
-    Ok(cpus)
-}
-
-/// Stops what was started.
-fn detach(probe: &mut Probe, options: &RecordOptions) -> anyhow::Result<()> {
-    for signal in &options.signals {
-        match signal {
-            Signal::Cpu => probe::detach_sampling(probe)?,
-            Signal::OffCpu => probe::detach_off_cpu(probe)?,
-            Signal::Imported => {}
-        }
-    }
-    Ok(())
-}
-
 /// What to sample. A command and its children are a filter.
 fn sampling_options(options: &RecordOptions, command: Option<Pid>) -> SamplingOptions {
     let mut filter = options.filter.clone();
@@ -191,11 +159,7 @@ fn sampling_options(options: &RecordOptions, command: Option<Pid>) -> SamplingOp
         unwinding: options.unwinding,
         rate_hz: options.rate_hz,
         cache_dir: options.cache_dir.clone(),
-        off_cpu: if options.signals.contains(&Signal::OffCpu) {
-            OffCpu::Always(options.off_cpu_period)
-        } else {
-            OffCpu::Never
-        },
+        signals: options.signals.clone(),
     }
 }
 
@@ -213,11 +177,18 @@ fn finish(mut host: Host, options: &RecordOptions, cpus: u32, span: Span) -> Vec
             rate_asked_hz: f64::from(options.rate_hz),
             cpus,
             idle: counts.idle,
-            filtered: counts.filtered,
+            filtered: counts.of(signal, Tally::Filtered),
             lost: counts.lost(signal),
             ..common.clone()
         },
-        Signal::OffCpu | Signal::Imported => ProfileFacts {
+        Signal::OffCpu
+        | Signal::Syscall
+        | Signal::SyscallCounts
+        | Signal::Alloc
+        | Signal::PageFault
+        | Signal::Tcp
+        | Signal::TcpCounts
+        | Signal::Imported => ProfileFacts {
             lost: counts.lost(signal),
             ..common.clone()
         },
@@ -235,7 +206,7 @@ fn finish(mut host: Host, options: &RecordOptions, cpus: u32, span: Span) -> Vec
     let windows = windows.into_last();
     let objects = processes.objects.share();
     let mut namer = Namer::new(options.inlines);
-    let recorded = (options.signals.iter())
+    let recorded = (options.signals.signals.iter())
         .filter_map(|signal| windows.iter().find(|window| window.signal == *signal));
     recorded
         .map(|window| {

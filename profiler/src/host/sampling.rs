@@ -3,7 +3,6 @@
 //! Part of the composition root.
 
 use std::{
-    collections::BTreeMap,
     io,
     os::fd::{AsFd as _, BorrowedFd},
     path::PathBuf,
@@ -12,21 +11,28 @@ use std::{
 };
 
 use anyhow::Context as _;
-use profiler_common::counter::Counter;
+use profiler_common::{
+    counter::{Counter, Tally},
+    sample::SignalCode,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
+    kernel_counts::KernelCounts,
     naming, object,
-    probe::{self, Filter, KernelMapping, OffCpu, Probe, ProbeOptions, Unwinding},
+    probe::{
+        self, Filter, KernelMapping, Probe, ProbeError, ProbeOptions, SignalOptions, Unwinding,
+    },
     process::{Changes, Object, ProcessTable, processes_by_cpu_time},
     ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
     scheduler_text::SchedulerText,
     table_loader::{ObjectBytes, Slot, TableLoader},
+    table_rows,
     windows::Windows,
 };
 use crate::{
     clock,
-    model::{BuildId, Event, Loss, ObjectId, Signal},
+    model::{BuildId, Event, Loss, ObjectId, Signal, StackSample},
 };
 
 /// Pause after a wake-up, so that a burst of process records costs one drain and not one each.
@@ -51,8 +57,8 @@ pub(super) struct SamplingOptions {
     pub(super) rate_hz: u32,
     /// Where compiled unwind tables are kept for the next run.
     pub(super) cache_dir: Option<PathBuf>,
-    /// Whether waits off the CPU are measured.
-    pub(super) off_cpu: OffCpu,
+    /// What is watched.
+    pub(super) signals: SignalOptions,
 }
 
 /// What sampling cost.
@@ -62,6 +68,10 @@ pub struct Cost {
     pub sampler: Option<(Duration, u64)>,
     /// Time inside the programs at the start and at the end of a wait off the CPU, and their runs.
     pub off_cpu: Option<[(Duration, u64); 2]>,
+    /// Time inside the programs at the start and at the end of a system call, and their runs.
+    pub syscalls: Option<[(Duration, u64); 2]>,
+    /// Time inside all programs that watch TCP connections, and their runs.
+    pub tcp: Option<(Duration, u64)>,
     /// Samples that the probe sent.
     pub samples_sent: u64,
     /// User frames walked.
@@ -72,42 +82,6 @@ pub struct Cost {
     pub rules: usize,
     /// From the start of the program to the first sample.
     pub started_after: Duration,
-}
-
-/// What the probe counted besides the samples it sent.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct KernelCounts {
-    /// Samples of idle CPUs.
-    pub(super) idle: u64,
-    /// Samples that the filters left out.
-    pub(super) filtered: u64,
-    ring_full: u64,
-    scratch_busy: u64,
-    off_cpu_ring_full: u64,
-    off_cpu_scratch_busy: u64,
-    off_cpu_threads_full: u64,
-}
-
-impl KernelCounts {
-    /// Samples of a signal lost, by cause.
-    pub(super) fn lost(&self, signal: Signal) -> BTreeMap<Loss, u64> {
-        let lost = match signal {
-            Signal::Cpu => [
-                (Loss::RingFull, self.ring_full),
-                (Loss::ScratchBusy, self.scratch_busy),
-                (Loss::TableFull, 0),
-            ],
-            Signal::OffCpu => [
-                (Loss::RingFull, self.off_cpu_ring_full),
-                (Loss::ScratchBusy, self.off_cpu_scratch_busy),
-                (Loss::TableFull, self.off_cpu_threads_full),
-            ],
-            Signal::Imported => return BTreeMap::new(),
-        };
-        lost.into_iter()
-            .filter(|(_loss, count)| 0 < *count)
-            .collect()
-    }
 }
 
 /// A table to ask for.
@@ -128,10 +102,14 @@ pub(super) struct Host {
     /// Unwind tables.
     pub(super) tables: TableLoader,
     /// Counted samples.
-    pub(super) windows: Windows,
+    pub(super) windows: Box<Windows>,
     /// The vDSO.
     pub(super) vdso: Option<Arc<[u8]>>,
     undecodable: u64,
+    /// Whether there are exact tables to take.
+    counts_exactly: bool,
+    /// Rows that an exact table has room for.
+    table_rows: u64,
     /// What the probe had counted when it was last asked.
     counted: KernelCounts,
     refreshed_at: Duration,
@@ -151,7 +129,7 @@ impl Host {
             unwinding: options.unwinding,
             rate_hz: options.rate_hz,
             cpus,
-            off_cpu: options.off_cpu,
+            signals: options.signals.clone(),
         })?;
         // Records first, then hooks, then what runs already: nothing that starts meanwhile is missed.
         let rings = probe::open_process_events()?
@@ -166,13 +144,17 @@ impl Host {
             events: ProcessEvents::new(rings),
             processes: ProcessTable::new(object::build_id_of),
             tables: TableLoader::start(rules, tables, options.cache_dir.clone()),
-            windows: Windows::default(),
+            windows: Box::default(),
             vdso: naming::read_vdso(),
             undecodable: 0,
+            table_rows: u64::from(probe::table_rows()),
+            counts_exactly: (options.signals).watches(&[Signal::SyscallCounts, Signal::TcpCounts]),
             counted: KernelCounts::default(),
             refreshed_at: clock::monotonic(),
         };
-        host.windows.scheduler = (options.off_cpu.period()).and_then(|_on| SchedulerText::read());
+        if options.signals.watches(&[Signal::OffCpu]) {
+            host.windows.scheduler = SchedulerText::read();
+        }
         let mut changes = Changes::default();
         for pid in processes_by_cpu_time() {
             host.processes.read(pid, &mut changes);
@@ -222,10 +204,54 @@ impl Host {
                 Err(_malformed) => self.windows.lose(Loss::Undecodable),
             }
         }
+        self.collect_full_tables(now);
         (self.probe.flush_log)();
         for pid in self.processes.forget_ended(now) {
             self.windows.forget_labels(pid);
         }
+    }
+
+    /// Takes the exact tables when one is half full, long before the window is over.
+    fn collect_full_tables(&mut self, now: Duration) {
+        if self.counts_exactly && self.table_rows / 2 < self.probe.exact.rows_made() {
+            self.collect_tables(now);
+        }
+    }
+
+    /// Takes the exact tables as they are at `at`, with what goes on at that moment counted so far.
+    /// What cannot be taken now is taken later; only its window is wrong then.
+    pub(super) fn collect_tables(&mut self, at: Duration) {
+        if !self.counts_exactly {
+            return;
+        }
+        if let Err(error) = self.probe.charge_calls_in_flight() {
+            tracing::warn!("system calls in flight are not counted: {error:#}");
+        }
+        match self.take_rows(at) {
+            Ok(samples) => {
+                for sample in samples {
+                    self.windows.add(sample, &self.processes);
+                }
+            }
+            Err(error) => {
+                tracing::warn!("exact tables stay for later: {error:#}");
+            }
+        }
+    }
+
+    /// The rows of all exact tables, as samples.
+    fn take_rows(&mut self, at: Duration) -> Result<Vec<StackSample>, ProbeError> {
+        let mut samples = Vec::new();
+        for row in self.probe.exact.take_calls()? {
+            samples.push(table_rows::call_sample(&row, at));
+        }
+        for row in self.probe.exact.take_connections()? {
+            match table_rows::tcp_sample(&row, at) {
+                Ok(sample) => samples.push(sample),
+                Err(_malformed) => self.windows.lose(Loss::Undecodable),
+            }
+        }
+        Ok(samples)
     }
 
     /// Takes what the probe wants repaired.
@@ -323,32 +349,10 @@ impl Host {
 
     /// What the probe counted since this was last asked.
     pub(super) fn take_counts(&mut self) -> KernelCounts {
-        let total = self.total_counts();
-        let since = KernelCounts {
-            idle: total.idle - self.counted.idle,
-            filtered: total.filtered - self.counted.filtered,
-            ring_full: total.ring_full - self.counted.ring_full,
-            scratch_busy: total.scratch_busy - self.counted.scratch_busy,
-            off_cpu_ring_full: total.off_cpu_ring_full - self.counted.off_cpu_ring_full,
-            off_cpu_scratch_busy: total.off_cpu_scratch_busy - self.counted.off_cpu_scratch_busy,
-            off_cpu_threads_full: total.off_cpu_threads_full - self.counted.off_cpu_threads_full,
-        };
+        let total = KernelCounts::read(&self.probe);
+        let since = total.since(&self.counted);
         self.counted = total;
         since
-    }
-
-    /// What the probe counted so far.
-    fn total_counts(&self) -> KernelCounts {
-        let kernel = |counter| self.probe.count(counter);
-        KernelCounts {
-            idle: kernel(Counter::SamplesIdle),
-            filtered: kernel(Counter::SamplesFiltered),
-            ring_full: kernel(Counter::SamplesRingFull),
-            scratch_busy: kernel(Counter::SamplesScratchBusy),
-            off_cpu_ring_full: kernel(Counter::OffCpuRingFull),
-            off_cpu_scratch_busy: kernel(Counter::OffCpuScratchBusy),
-            off_cpu_threads_full: kernel(Counter::OffCpuThreadsFull),
-        }
     }
 
     /// Says what the probe counted, for whoever asks with `-v`.
@@ -359,6 +363,14 @@ impl Host {
                 count = self.probe.count(*counter),
                 "counted by the probe"
             );
+        }
+        for signal in SignalCode::ALL {
+            for tally in Tally::ALL {
+                let count = self.probe.tally(*signal, *tally);
+                if 0 < count {
+                    tracing::debug!(?signal, ?tally, count, "counted by the probe");
+                }
+            }
         }
         let mappings = self.probe.mappings.refused();
         let tables = self.tables.refused();
@@ -376,7 +388,9 @@ impl Host {
         Cost {
             sampler: self.probe.sampler_run_time(),
             off_cpu: self.probe.off_cpu_run_time(),
-            samples_sent: self.probe.count(Counter::SamplesSent),
+            syscalls: self.probe.syscall_run_time(),
+            tcp: self.probe.tcp_run_time(),
+            samples_sent: self.probe.tally(SignalCode::Cpu, Tally::Sent),
             frames_walked: self.probe.count(Counter::FramesWalked),
             table_size_bytes,
             rules,

@@ -14,10 +14,8 @@ use crate::model::{LabelSet, Loss, Measured, Pid, Signal, StackSample, UserFrame
 /// What is counted at the same time.
 #[derive(Debug)]
 pub(super) struct WindowSet {
-    /// Time on the CPU.
-    pub(super) cpu: Window,
-    /// Time off the CPU.
-    pub(super) off_cpu: Window,
+    /// One window of each signal, in the order of [`Signal::WATCHED`].
+    pub(super) each: [Window; Signal::WATCHED.len()],
     /// Time on the CPU of the targets of a burst, which are sampled more often than all others.
     pub(super) burst: Window,
 }
@@ -25,10 +23,18 @@ pub(super) struct WindowSet {
 impl Default for WindowSet {
     fn default() -> Self {
         Self {
-            cpu: Window::new(Signal::Cpu),
-            off_cpu: Window::new(Signal::OffCpu),
+            each: Signal::WATCHED.map(Window::new),
             burst: Window::new(Signal::Cpu),
         }
+    }
+}
+
+impl WindowSet {
+    /// The window of a signal.
+    fn of(&mut self, signal: Signal) -> &mut Window {
+        let place = (self.each.iter()).position(|window| window.signal == signal);
+        debug_assert!(place.is_some(), "there is a window of every signal");
+        &mut self.each[place.unwrap_or_default()]
     }
 }
 
@@ -47,8 +53,8 @@ pub(super) struct Windows {
     pub(super) labeler: Option<Labeler>,
     /// Where the stacks of waits begin, when waits are measured.
     pub(super) scheduler: Option<SchedulerText>,
-    /// Whose samples are a burst's, and of which signal, while there is one.
-    pub(super) burst: Option<(Signal, Targets)>,
+    /// Whose samples of time on the CPU are a burst's, while there is one.
+    pub(super) burst: Option<Targets>,
 }
 
 impl Windows {
@@ -62,19 +68,12 @@ impl Windows {
             Some(end) if end <= sample.taken_at => &mut self.next,
             Some(_) | None => &mut self.current,
         };
-        let is_burst = |signal| {
-            let burst = self.burst.as_ref().filter(|burst| burst.0 == signal);
-            burst.map(|(_signal, targets)| targets.have(sample.pid))
-        };
-        let window = match sample.measured {
-            Measured::OnCpu if is_burst(Signal::Cpu) == Some(true) => &mut windows.burst,
-            Measured::OnCpu => &mut windows.cpu,
-            // It is only measured for the targets.
-            Measured::OffCpu { .. } if is_burst(Signal::OffCpu) == Some(false) => {
-                windows.off_cpu.filtered += 1;
-                return;
-            }
-            Measured::OffCpu { .. } => &mut windows.off_cpu,
+        let signal = sample.measured.signal();
+        let targets = self.burst.as_ref().filter(|_burst| signal == Signal::Cpu);
+        let window = if targets.is_some_and(|targets| targets.have(sample.pid)) {
+            &mut windows.burst
+        } else {
+            windows.of(signal)
         };
         let labels = match &mut self.labeler {
             Some(labeler) => labeler.labels_of(&sample, || program_of(processes, sample.pid)),
@@ -95,25 +94,22 @@ impl Windows {
 
     /// A process made another one.
     pub(super) fn forked(&mut self, parent: Pid, child: Pid) {
-        if let Some((_signal, targets)) = &mut self.burst {
+        if let Some(targets) = &mut self.burst {
             targets.forked(parent, child);
         }
     }
 
     /// Counts a sample that was lost before its signal was known: whichever is looked at tells it.
     pub(super) fn lose(&mut self, loss: Loss) {
-        self.current.cpu.lose(loss);
-        self.current.off_cpu.lose(loss);
+        for window in &mut self.current.each {
+            window.lose(loss);
+        }
     }
 
     /// Samples of these windows so far.
     pub(super) fn samples(&self) -> u64 {
-        let WindowSet {
-            cpu,
-            off_cpu,
-            burst,
-        } = &self.current;
-        cpu.samples + off_cpu.samples + burst.samples
+        let WindowSet { each, burst } = &self.current;
+        each.iter().map(|window| window.samples).sum::<u64>() + burst.samples
     }
 
     /// Says when this window ends, by the monotonic clock.
@@ -129,9 +125,9 @@ impl Windows {
     }
 
     /// Takes all there is when sampling has stopped.
-    pub(super) fn into_last(self) -> [Window; 2] {
+    pub(super) fn into_last(self) -> [Window; Signal::WATCHED.len()] {
         debug_assert!(self.end.is_none(), "the last window has no end set");
-        [self.current.cpu, self.current.off_cpu]
+        self.current.each
     }
 }
 
@@ -157,7 +153,7 @@ fn locate(processes: &ProcessTable, mut sample: StackSample) -> StackSample {
 mod tests {
     use std::time::Duration;
 
-    use super::{ProcessTable, Signal, StackSample, Targets, Windows};
+    use super::{ProcessTable, StackSample, Targets, Windows};
     use crate::model::{Measured, Pid, StackEnd, Tid};
 
     fn sample(second: u64) -> StackSample {
@@ -168,6 +164,7 @@ mod tests {
             comm: String::new(),
             cgroup_id: 0,
             measured: Measured::OnCpu,
+            about: Vec::new(),
             user: Vec::new(),
             kernel: Vec::new(),
             end: StackEnd::Complete,
@@ -182,7 +179,7 @@ mod tests {
         let target = sample(8);
         let mut windows = Windows::default();
         let targets = Targets::Processes([target.pid].into());
-        windows.burst = Some((Signal::Cpu, targets));
+        windows.burst = Some(targets);
         windows.forked(target.pid, Pid(7));
         for pid in [target.pid, Pid(7), Pid(9)] {
             windows.add(
@@ -194,7 +191,7 @@ mod tests {
             );
         }
         let cut = windows.cut();
-        assert_eq!((1, 2), (cut.cpu.samples, cut.burst.samples));
+        assert_eq!((1, 2), (cut.each[0].samples, cut.burst.samples));
     }
 
     /// Whenever it is drained, a sample belongs to the window it was taken in, and to one only.
@@ -206,12 +203,12 @@ mod tests {
         for second in [8, 9, 10, 9, 11] {
             windows.add(sample(second), &processes);
         }
-        assert_eq!(3, windows.cut().cpu.samples);
+        assert_eq!(3, windows.cut().each[0].samples);
         windows.end_at(Duration::from_secs(20));
         windows.add(sample(9), &processes);
         assert_eq!(
             3,
-            windows.cut().cpu.samples,
+            windows.cut().each[0].samples,
             "two that came early, one that came late"
         );
         assert_eq!(0, windows.into_last()[0].samples);

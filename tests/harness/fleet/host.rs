@@ -1,10 +1,6 @@
 //! One host that is not there.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use profiler::model::{
     Batch, Definitions, FrameDefinition, FrameHash, FrameId, HostWindow, Labels, Quality,
@@ -44,14 +40,22 @@ impl Default for FleetShape {
     }
 }
 
+/// One sample: which process, which stack of the capture, which last line of it.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Pick {
+    process: u32,
+    place: usize,
+    variant: u32,
+}
+
 /// Delivers windows of one host, each when it is asked for.
 #[derive(Debug)]
 pub struct SimulatedHost {
     capture: Arc<Capture>,
     shape: FleetShape,
     number: u32,
-    defined: BTreeSet<StackId>,
-    defined_frames: BTreeSet<FrameId>,
+    defined: HashSet<StackId>,
+    defined_frames: HashSet<FrameId>,
 }
 
 impl SimulatedHost {
@@ -61,8 +65,8 @@ impl SimulatedHost {
             capture,
             shape,
             number,
-            defined: BTreeSet::new(),
-            defined_frames: BTreeSet::new(),
+            defined: HashSet::new(),
+            defined_frames: HashSet::new(),
         }
     }
 
@@ -73,32 +77,22 @@ impl SimulatedHost {
 
     /// The window of a number, with the definitions that no earlier one had.
     pub fn batch(&mut self, window: u32, epoch: Duration) -> Batch {
-        let mut chance = Chance(u64::from(self.number) << 32 | u64::from(window) | 1 << 63);
+        self.window_at(window, epoch + self.shape.window * window)
+    }
+
+    /// The window that starts at `start`. The same seed gives the same stacks.
+    pub fn window_at(&mut self, seed: u32, start: Duration) -> Batch {
         let mut definitions = Definitions::default();
-        let mut processes: BTreeMap<u32, BTreeMap<StackId, u64>> = BTreeMap::new();
-        for _ in 0..self.shape.samples {
-            let process = self.process(&mut chance);
-            let place = self.capture.pick(chance.next());
-            // Half of the time the first line, a quarter of it the second …
-            let variant = chance.next().trailing_zeros() % self.shape.variants.max(1);
-            let stack = self.define(self.service(process), place, variant, &mut definitions);
-            *processes
-                .entry(process)
-                .or_default()
-                .entry(stack)
-                .or_default() += 1;
-        }
-        let series = (processes.into_iter())
-            .map(|(process, stacks)| SeriesSamples {
+        let mut series = Vec::new();
+        for picks in self.picks(seed).chunk_by(|a, b| a.process == b.process) {
+            let Some(Pick { process, .. }) = picks.first().copied() else {
+                continue;
+            };
+            series.push(SeriesSamples {
                 labels: self.labels(process),
-                samples: (stacks.into_iter())
-                    .map(|(stack, count)| WeightedStack {
-                        stack,
-                        values: vec![count],
-                    })
-                    .collect(),
-            })
-            .collect();
+                samples: self.samples(self.service(process), picks, &mut definitions),
+            });
+        }
         let samples = u64::from(self.shape.samples);
         Batch {
             definitions,
@@ -106,7 +100,7 @@ impl SimulatedHost {
                 host: self.name(),
                 signal: "cpu".to_owned(),
                 span: Window {
-                    start: epoch + self.shape.window * window,
+                    start,
                     duration: self.shape.window,
                 },
                 value_types: vec![ValueType {
@@ -123,6 +117,46 @@ impl SimulatedHost {
                 },
             }],
         }
+    }
+
+    /// Goes on as another host. What was defined stays so: good for a receiver that takes the windows of
+    /// all of them in order.
+    pub fn go_on_as(&mut self, number: u32, shape: FleetShape) {
+        self.number = number;
+        self.shape = shape;
+    }
+
+    /// The samples of a window, equal ones side by side.
+    fn picks(&self, seed: u32) -> Vec<Pick> {
+        let mut chance = Chance(u64::from(self.number) << 32 | u64::from(seed) | 1 << 63);
+        let pick = |_sample| Pick {
+            process: self.process(&mut chance),
+            place: self.capture.pick(chance.next()),
+            // Half of the time the first line, a quarter of it the second …
+            variant: chance.next().trailing_zeros() % self.shape.variants.max(1),
+        };
+        let mut picks: Vec<Pick> = (0..self.shape.samples).map(pick).collect();
+        picks.sort_unstable();
+        picks
+    }
+
+    /// The samples of one process, each stack once.
+    fn samples(
+        &mut self,
+        service: u32,
+        picks: &[Pick],
+        definitions: &mut Definitions,
+    ) -> Vec<WeightedStack> {
+        let mut samples = Vec::new();
+        for same in picks.chunk_by(|a, b| a == b) {
+            if let Some(Pick { place, variant, .. }) = same.first().copied() {
+                samples.push(WeightedStack {
+                    stack: self.define(service, place, variant, definitions),
+                    values: vec![same.len() as u64],
+                });
+            }
+        }
+        samples
     }
 
     /// A process; the first one half of the time.

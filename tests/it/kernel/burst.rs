@@ -89,7 +89,7 @@ fn a_target_is_sampled_more_often_for_a_while() {
     let before = target.cpu_time().unwrap();
     let id = burst(&server, &daemon, &["--rate", &rate, "--pid", &pid]);
 
-    let used = target.cpu_time().unwrap() - before;
+    let used = target.cpu_time().unwrap().saturating_sub(before);
     let of = |pid: u32, burst: &str| format!(r#"{{pid="{pid}", burst="{burst}"}}"#);
     let samples = total(&server, &of(target.pid(), &id), &[]);
     let nanoseconds = total(&server, &of(target.pid(), &id), &["--kind", "cpu"]);
@@ -114,10 +114,9 @@ fn a_target_is_sampled_more_often_for_a_while() {
     assert!(daemon.stop().unwrap().success());
 }
 
-/// The whole host at a higher rate, then time off the CPU, which is not measured otherwise; and after
-/// both all is as it was.
+/// The whole host at a higher rate.
 #[test]
-fn a_host_is_sampled_more_often_and_for_another_signal() {
+fn a_host_is_sampled_more_often_for_a_while() {
     let _turn = require_root!();
     let dir = TempDir::new().unwrap();
     let server = Server::start(&dir.path().join("data"), &[]).unwrap();
@@ -144,31 +143,8 @@ fn a_host_is_sampled_more_often_and_for_another_signal() {
         u64::from(BURST_HZ * BURST_S / 4) < samples,
         "{samples} samples"
     );
-
-    let none = total(&server, "", &["--signal", "offcpu"]);
-    let waits = burst(&server, &daemon, &["--signal", "offcpu", "--rate", "1"]);
-    let selector = format!(r#"{{burst="{waits}"}}"#);
-    let waited = total(
-        &server,
-        &selector,
-        &["--signal", "offcpu", "--kind", "delay"],
-    );
-    let all = total(&server, "", &["--signal", "offcpu", "--kind", "delay"]);
     say(&format!(
-        "burst {id} of the host: {samples} samples, {nanoseconds} ns; burst {waits}: {waited} ns off the CPU"
+        "burst {id} of the host: {samples} samples, {nanoseconds} ns"
     ));
-    assert_eq!(0, none);
-    assert!(0 < waited);
-    assert_eq!(waited, all);
-    // Again: what was taken away can be brought back.
-    let again = burst(&server, &daemon, &["--signal", "offcpu", "--rate", "1"]);
-    let selector = format!(r#"{{burst="{again}"}}"#);
-    assert!(
-        0 < total(
-            &server,
-            &selector,
-            &["--signal", "offcpu", "--kind", "delay"]
-        )
-    );
     assert!(daemon.stop().unwrap().success());
 }

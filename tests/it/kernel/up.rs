@@ -76,12 +76,13 @@ fn within_twenty_seconds_there_is_a_flame_graph_of_the_load() {
         let complete = stacks.share(|stack| !stack.is_truncated());
         let named =
             stacks.share(|stack| stack.user_leaf().is_none_or(|leaf| !leaf.starts_with('[')));
-        said += &format!(
+        let one = format!(
             " {comm}: {} samples, {:.1} % complete, {:.1} % with a name for the leaf;",
             stacks.total(),
             complete * 100.0,
             named * 100.0
         );
+        said.push_str(&one);
         let is_good = 0.97 <= complete && (!has_names || 0.9 <= named);
         assert!(is_good, "{said}{}", stacks.heaviest(20));
     }

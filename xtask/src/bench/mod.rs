@@ -4,6 +4,7 @@
 //! The machine may be noisy, so figures are CPU time, ratios taken in the same run, and medians.
 //! One file for each section of docs/benchmarks.md; the rest is what they share.
 
+mod columns;
 mod document;
 mod load;
 mod machine;
@@ -13,11 +14,13 @@ mod programs;
 mod table;
 
 mod compile;
+mod ingest;
 mod kernel;
 mod memory;
 mod naming;
 mod peers;
 mod picture;
+mod queries;
 mod start;
 
 pub(crate) use self::{
@@ -45,29 +48,56 @@ pub(crate) enum Section {
     Memory,
     /// Time to the first complete stack of a new program
     Start,
+    /// Samples a second that the service takes, their size on disk and their CPU time
+    Ingest,
+    /// Time to answer questions about a day of 10, 100 and 1,000 hosts
+    Queries,
 }
 
 /// Measures the sections asked for, or all; prints each, and writes it when asked to.
 pub(crate) fn run(repository: &Repository, only: &[Section], write: bool) -> anyhow::Result<()> {
-    let product = Product::build(repository)?;
     let sections = if only.is_empty() {
         Section::value_variants()
     } else {
         only
     };
+    let mut product = None;
     for section in sections {
         let table = match section {
-            Section::Kernel => kernel::measure(&product),
-            Section::Naming => naming::measure(&product),
-            Section::Picture => picture::measure(&product),
-            Section::Compile => compile::measure(&product),
-            Section::Memory => memory::measure(&product),
-            Section::Start => start::measure(&product),
+            Section::Compile => compile::measure(repository),
+            Section::Ingest => ingest::measure(repository),
+            Section::Queries => queries::measure(repository),
+            Section::Kernel
+            | Section::Naming
+            | Section::Picture
+            | Section::Memory
+            | Section::Start => {
+                // Built when it is needed: a release takes long.
+                let product = match &mut product {
+                    Some(product) => product,
+                    none @ None => none.insert(Product::build(repository)?),
+                };
+                of_product(*section, product)
+            }
         };
         let table = table.with_context(|| format!("measure {section:?}"))?;
         publish(repository, &table, write)?;
     }
     Ok(())
+}
+
+/// Measures a section that runs the release build of the profiler.
+fn of_product(section: Section, product: &Product<'_>) -> anyhow::Result<Table> {
+    match section {
+        Section::Kernel => kernel::measure(product),
+        Section::Naming => naming::measure(product),
+        Section::Picture => picture::measure(product),
+        Section::Memory => memory::measure(product),
+        Section::Start => start::measure(product),
+        Section::Compile | Section::Ingest | Section::Queries => {
+            anyhow::bail!("{section:?} has a bench of its own")
+        }
+    }
 }
 
 /// Prints a section, and writes it into the page when asked to.

@@ -5,12 +5,16 @@ use std::{pin::Pin, process::ExitCode};
 use anyhow::Context as _;
 
 use super::{
-    UsageError,
-    args::{BurstArgs, ConnectionArgs, QueryArgs, QuestionArgs},
+    UsageError, alerts,
+    args::{
+        AlertsArgs, BottlenecksArgs, BurstArgs, ConnectionArgs, QueryArgs, QuestionArgs,
+        RegressionsArgs,
+    },
+    bottlenecks,
     client::{Client, ask, connect, refused},
     diff, flame_graph,
     format::Forms,
-    function, json, listing, series, top, watch,
+    function, json, listing, regressions, series, top, watch,
 };
 use crate::{cli::exit::print, wire::v1::generated::BurstRequest};
 
@@ -35,7 +39,7 @@ async fn answer(args: &QueryArgs) -> anyhow::Result<()> {
     let to = &args.connection;
     // What cannot be written is not asked for.
     check_form(&args.question)?;
-    let mut client = connect(to).await?;
+    let mut client = Box::pin(connect(to)).await?;
     // Boxed: the one that is asked takes memory, not all of them.
     let answered: Answered<'_> = match &args.question {
         QuestionArgs::Flamegraph(asked) => Box::pin(flame_graph::run(&mut client, to, asked)),
@@ -46,6 +50,9 @@ async fn answer(args: &QueryArgs) -> anyhow::Result<()> {
         QuestionArgs::LabelValues(asked) => Box::pin(listing::label_values(&mut client, to, asked)),
         QuestionArgs::Signals(asked) => Box::pin(listing::signals(&mut client, to, asked)),
         QuestionArgs::Function(asked) => Box::pin(function::run(&mut client, to, asked)),
+        QuestionArgs::Bottlenecks(asked) => what_is_wrong(&mut client, to, asked),
+        QuestionArgs::Regressions(asked) => what_changed(&mut client, to, asked),
+        QuestionArgs::Alerts(asked) => what_is_alerted(to, asked),
         QuestionArgs::Hosts(asked) => Box::pin(listing::hosts(&mut client, to, asked)),
         QuestionArgs::Watch(asked) => Box::pin(watch::run(&mut client, to, asked)),
         QuestionArgs::Burst(asked) => Box::pin(burst(&mut client, to, asked)),
@@ -65,9 +72,38 @@ fn check_form(question: &QuestionArgs) -> Result<(), UsageError> {
         QuestionArgs::Signals(asked) => (&asked.output, Forms::of_text("signals")),
         QuestionArgs::Function(asked) => (&asked.output, Forms::of_text("function")),
         QuestionArgs::Hosts(asked) => (&asked.output, Forms::of_text("hosts")),
-        QuestionArgs::Watch(_) | QuestionArgs::Burst(_) => return Ok(()),
+        // The others check as they begin.
+        QuestionArgs::Watch(_)
+        | QuestionArgs::Burst(_)
+        | QuestionArgs::Bottlenecks(_)
+        | QuestionArgs::Regressions(_)
+        | QuestionArgs::Alerts(_) => return Ok(()),
     };
     output.form(forms).map(|_form| ())
+}
+
+/// Asks for findings. Apart, as those below: the stack of the one who asks holds each question that
+/// it makes itself.
+fn what_is_wrong<'a>(
+    client: &'a mut Client,
+    to: &'a ConnectionArgs,
+    asked: &'a BottlenecksArgs,
+) -> Answered<'a> {
+    Box::pin(bottlenecks::run(client, to, asked))
+}
+
+/// Asks for regressions.
+fn what_changed<'a>(
+    client: &'a mut Client,
+    to: &'a ConnectionArgs,
+    asked: &'a RegressionsArgs,
+) -> Answered<'a> {
+    Box::pin(regressions::run(client, to, asked))
+}
+
+/// Asks for alerts.
+fn what_is_alerted<'a>(to: &'a ConnectionArgs, asked: &'a AlertsArgs) -> Answered<'a> {
+    Box::pin(alerts::run(to, asked))
 }
 
 /// Has a daemon sample more.

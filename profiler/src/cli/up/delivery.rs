@@ -146,14 +146,14 @@ mod tests {
         model::TimeRange,
         service::{
             fixture::{HeldStore, batch},
-            run::{Live, Store as _},
+            run::{Live, Store},
         },
     };
 
     /// A store that can be full or closed, and what delivers to it.
     fn start() -> (Arc<HeldStore>, Delivery) {
         let store = Arc::new(HeldStore::default());
-        let delivery = Delivery::new(Arc::clone(&store) as _, &Live::default());
+        let delivery = Delivery::new(Arc::clone(&store) as Arc<dyn Store>, &Live::default());
         (store, delivery)
     }
 

@@ -9,6 +9,7 @@ use clap::Args;
 
 use self::delivery::Delivery;
 use super::{
+    event::EventName,
     exit::eprint,
     record::{UnwindName, default_cache_dir},
     serve::{Signals, Wish},
@@ -17,8 +18,9 @@ use crate::{
     config::ServiceConfig,
     host::{
         Shutdown,
-        run::{self, Bursts, SharedLabelRules, WatchOptions, host_name, watch},
+        run::{Bursts, SharedLabelRules, SignalOptions, WatchOptions, host_name, watch},
     },
+    model::Signal,
     service::run::{EmbeddedStore, Service, Store, open_store},
 };
 
@@ -28,6 +30,7 @@ use crate::{
 Examples:
   profiler up                              until Ctrl-C; what was sampled stays in /var/lib/profiler
   profiler up --data ./data -F 19          gently, into a folder of its own
+  profiler up -e cpu,offcpu                where threads wait, too
 
 Then, in another terminal:
   profiler query flamegraph -o out.svg     the last hour as a flame graph
@@ -39,10 +42,22 @@ pub struct UpArgs {
     /// Folder of the store
     #[arg(long, value_name = "DIR", default_value = "/var/lib/profiler")]
     data: PathBuf,
+    /// Budget that is looked at all the time: alerts come from it
+    #[arg(long, value_name = "FILE")]
+    budget: Option<PathBuf>,
     /// Samples a second, on each CPU
     #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
-    /// Measure time off the CPU too
+    /// What to watch
+    #[arg(
+        short,
+        long,
+        value_name = "EVENT",
+        value_delimiter = ',',
+        default_value = "cpu"
+    )]
+    event: Vec<EventName>,
+    /// Measure time off the CPU too: the same as one more event
     #[arg(long)]
     offcpu: bool,
     /// Seconds of a window
@@ -65,6 +80,7 @@ pub fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
     let config = ServiceConfig {
         listen: args.listen,
         data: args.data.clone(),
+        budget: args.budget.clone(),
         ..ServiceConfig::default()
     };
     let store = open_store(&config)?;
@@ -127,7 +143,7 @@ fn start_sampling(
         host: host_name(),
         unwinding: args.unwind.into(),
         rate_hz: args.frequency,
-        off_cpu_period: args.offcpu.then_some(run::OFF_CPU_PERIOD),
+        signals: SignalOptions::with_tables(signals(args)),
         window: Duration::from_secs(args.window.into()),
         cache_dir: Some(default_cache_dir()),
         inlines: true,
@@ -146,12 +162,18 @@ fn start_sampling(
     (sampling, ended)
 }
 
+/// What was asked for.
+fn signals(args: &UpArgs) -> impl Iterator<Item = Signal> {
+    let named = args.event.iter().copied().map(Signal::from);
+    named.chain(args.offcpu.then_some(Signal::OffCpu))
+}
+
 /// Says where to look.
 fn greet(service: &Service, config: &ServiceConfig, host: &str) {
     let address = service.address();
     eprint(&format!(
         "profiler: listening on http://{address}, data in {}\n\
-         profiling {host} until Ctrl-C; ask in another terminal:\n  \
+         profiling {host} until Ctrl-C; open that address in a browser, or ask in another terminal:\n  \
          profiler query flamegraph -o flamegraph.svg\n  \
          profiler query top\n  \
          profiler query hosts",

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::{
     Frame, FrameHash, FrameIndex, FrameKind, Labels, Loss, Naming, ObjectFile, ObjectIndex,
-    Profile, Quality, Sample, Signal, Stack, StackIndex, Task, TaskIndex, ValueType,
+    Profile, Quality, Sample, Signal, Stack, StackIndex, Subject, Task, TaskIndex, ValueType,
     Window as Span, label,
 };
 
@@ -53,6 +53,12 @@ pub fn build_profile(window: &Window, names: &Names, facts: &ProfileFacts) -> Pr
     let (mut tasks, samples) = match window.signal {
         Signal::Cpu => cpu_samples(window, facts),
         Signal::OffCpu => off_cpu_samples(window, names),
+        Signal::Syscall
+        | Signal::SyscallCounts
+        | Signal::Alloc
+        | Signal::PageFault
+        | Signal::Tcp
+        | Signal::TcpCounts => counted_samples(window),
         Signal::Imported => Default::default(),
     };
     for task in &mut tasks {
@@ -75,20 +81,11 @@ pub fn build_profile(window: &Window, names: &Names, facts: &ProfileFacts) -> Pr
 
 /// What the values of a signal count.
 fn value_types(signal: Signal) -> Vec<ValueType> {
-    let types: &[(&str, &str)] = match signal {
-        Signal::Cpu => &[("samples", "count"), ("cpu", "nanoseconds")],
-        Signal::OffCpu => &[
-            ("delay", "nanoseconds"),
-            ("events", "count"),
-            ("runqueue", "nanoseconds"),
-        ],
-        Signal::Imported => &[],
-    };
     let value_type = |(kind, unit): &(&str, &str)| ValueType {
         kind: (*kind).to_owned(),
         unit: (*unit).to_owned(),
     };
-    types.iter().map(value_type).collect()
+    signal.value_types().iter().map(value_type).collect()
 }
 
 /// Tasks and samples of time on a CPU: a sample stands for a period.
@@ -124,13 +121,27 @@ fn off_cpu_samples(window: &Window, names: &Names) -> (Vec<Task>, Vec<Sample>) {
         Some(Sample {
             task,
             stack: StackIndex(counted.stack),
-            values: counted.values.to_vec(),
+            values: (counted.values.into_iter())
+                .take(window.signal.value_types().len())
+                .collect(),
         })
     };
     let samples = (window.counts().into_iter())
         .filter_map(&mut sample)
         .collect();
     (tasks, samples)
+}
+
+/// Tasks and samples of a signal whose values were summed as they came.
+fn counted_samples(window: &Window) -> (Vec<Task>, Vec<Sample>) {
+    let count = window.signal.value_types().len();
+    let sample = |counted: CountedStack| Sample {
+        task: TaskIndex(counted.task),
+        stack: StackIndex(counted.stack),
+        values: counted.values.into_iter().take(count).collect(),
+    };
+    let samples = window.counts().into_iter().map(sample).collect();
+    (window.tasks(), samples)
 }
 
 /// Nanoseconds between two samples of a CPU; zero below one a second.
@@ -235,6 +246,8 @@ impl Dictionary {
             Place::Unmapped { address } => (FrameKind::Native, address.0),
             Place::Kernel { address } => (FrameKind::Kernel, address.0),
             Place::Cut => (FrameKind::Truncated, 0),
+            Place::Subject(Subject::InCall(_call)) => (FrameKind::Kernel, 0),
+            Place::Subject(_part) => (FrameKind::Table, 0),
         };
         let object = named.object.as_ref().map(|object| self.add_object(object));
         let index =

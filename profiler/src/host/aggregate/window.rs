@@ -5,11 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::{limits::STACKS_MAX, place::Place};
 use crate::model::{
     LabelSet, Loss, Measured, Pid, Signal, StackEnd, StackSample, Task, Tid, Truncation, UserFrame,
-    Wait,
+    Values, Wait,
 };
-
-/// Values of a counted stack: as many as the signal with the most has.
-pub type Values = [u64; 3];
 
 /// A stack of a task with the number of its samples.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,8 +17,7 @@ pub struct CountedStack {
     pub stack: u32,
     /// How the thread left the CPU, when it did.
     pub wait: Option<Wait>,
-    /// On the CPU: samples. Off the CPU: nanoseconds, waits, and nanoseconds of them that it waited
-    /// for a CPU.
+    /// On the CPU: samples. Else the values of the signal, in the order of its value types.
     pub values: Values,
 }
 
@@ -131,7 +127,7 @@ fn values(measured: Measured) -> (Option<Wait>, Values) {
     /// 584 years of waiting.
     const FOR_EVER: u64 = u64::MAX;
     match measured {
-        Measured::OnCpu => (None, [1, 0, 0]),
+        Measured::OnCpu => (None, [1, 0, 0, 0]),
         Measured::OffCpu {
             wait,
             delay,
@@ -139,12 +135,13 @@ fn values(measured: Measured) -> (Option<Wait>, Values) {
             run_queue,
         } => {
             let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(FOR_EVER);
-            (Some(wait), [ns(delay), events, ns(run_queue)])
+            (Some(wait), [ns(delay), events, ns(run_queue), 0])
         }
+        Measured::Counted { values, .. } => (None, values),
     }
 }
 
-/// The places of a sample, innermost first: kernel, user, and the mark of a cut.
+/// The places of a sample, innermost first: what it is about, kernel, user, and the mark of a cut.
 fn places(sample: &StackSample) -> Vec<Place> {
     let cut = match sample.end {
         StackEnd::Truncated(reason) => Some(reason),
@@ -169,7 +166,9 @@ fn places(sample: &StackSample) -> Vec<Place> {
         .kernel
         .iter()
         .map(|address| Place::Kernel { address: *address });
-    kernel
+    let about = sample.about.iter();
+    (about.map(|subject| Place::Subject(*subject)))
+        .chain(kernel)
         .chain(user)
         .chain(cut.map(|_reason| Place::Cut))
         .collect()
@@ -225,6 +224,7 @@ mod tests {
             comm: "worker".to_owned(),
             cgroup_id: 0,
             measured: Measured::OnCpu,
+            about: Vec::new(),
             user: vec![UserFrame::Object {
                 object: ObjectId(1),
                 offset: FileOffset(offset),
@@ -270,8 +270,8 @@ mod tests {
             .map(|counted| (counted.wait, counted.values))
             .collect();
         let expected = vec![
-            (Some(Wait::Blocked), [5_000_000, 6, 5_000]),
-            (Some(Wait::Runnable), [2_000_000, 3, 2_000]),
+            (Some(Wait::Blocked), [5_000_000, 6, 5_000, 0]),
+            (Some(Wait::Runnable), [2_000_000, 3, 2_000, 0]),
         ];
         assert_eq!(expected, counts);
     }

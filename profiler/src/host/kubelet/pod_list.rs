@@ -34,6 +34,7 @@ struct Metadata {
 /// What runs in it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "as the kubelet calls them")]
 struct Status {
     #[serde(default)]
     container_statuses: Vec<ContainerStatus>,

@@ -260,6 +260,7 @@ mod tests {
             tid: Tid(pid),
             comm: comm.to_owned(),
             measured: Measured::OnCpu,
+            about: Vec::new(),
             cgroup_id: 7,
             user: Vec::new(),
             kernel: Vec::new(),
@@ -375,7 +376,7 @@ mod tests {
             (&*look()[label::POD], &*look()[label::CONTAINER_NAME])
         );
         let nginx = PodContainer {
-            container_id: id.clone(),
+            container_id: id,
             container: "nginx".to_owned(),
             ..pod.clone()
         };

@@ -9,28 +9,30 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use profiler_common::{
-    ABI_VERSION,
-    counter::Counter,
-    limits::{COMM_SIZE_BYTES, NODES_MAX, OFF_CPU_PERIOD_NS_MAX, OFF_CPU_THREADS_MAX},
-    probe_config::{FILTER_CGROUP, FILTER_COMM, FILTER_PID, OFFSET_MISSING, ProbeConfig},
+    counter::{Counter, Tally, slot_of},
+    limits::{
+        CALL_THREADS_MAX, NODES_MAX, OFF_CPU_THREADS_MAX, ROW_OWNERS_MAX, TABLE_ROWS_MAX,
+        TABLE_SIZE_BYTES, TCP_SOCKETS_MAX,
+    },
+    sample::SignalCode,
+    tcp::TcpSums,
 };
 
 use super::{
     KernelMappings, KernelRules, KernelTables, ProbeError,
     abi::Abi,
-    btf::KernelTypes,
+    config::probe_config,
+    exact_tables::ExactTables,
     off_cpu::{Arrival, load_off_cpu},
+    options::ProbeOptions,
     sys,
+    syscall::{Syscalls, load_syscalls},
+    tcp::{Tcp, load_tcp},
 };
-use crate::model::Pid;
+use crate::model::{Pid, Signal};
 
 /// The kernel side, compiled by `build.rs`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
-
-/// Bytes of the kernel stack of a task, and of the registers at its top.
-/// Source: `THREAD_SIZE` of x86-64 without KASAN; used only before 5.15, where no helper tells.
-const KERNEL_STACK_SIZE_BYTES: u32 = 16 * 1024;
-const REGISTERS_SIZE_BYTES: u32 = 168;
 
 /// Smallest and largest ring of samples, bytes.
 const RING_SIZE_BYTES_MIN: u32 = 1 << 20;
@@ -41,6 +43,15 @@ const SAMPLE_SIZE_BYTES: u32 = 512;
 /// Waits a second and CPU that the ring has room for. A guess: with a period of 1 ms, three CPUs'
 /// worth of threads that wait in turns make as many.
 const WAITS_HZ: u32 = 3_000;
+
+/// Bytes that the kernel adds to a row of a table, its key included. A guess from its structs.
+const ROW_OVERHEAD_BYTES: usize = 72;
+/// Signals that system calls are watched for: for stacks, and for the table.
+const SYSCALLS: [Signal; 2] = [Signal::Syscall, Signal::SyscallCounts];
+/// The same for TCP connections.
+const TCP: [Signal; 2] = [Signal::Tcp, Signal::TcpCounts];
+/// Exact tables.
+const TABLES: [Signal; 2] = [Signal::SyscallCounts, Signal::TcpCounts];
 
 /// How user stacks are followed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -65,43 +76,6 @@ pub struct Filter {
     pub cgroup: Option<(u64, u32)>,
 }
 
-/// What the probe is loaded for.
-#[derive(Clone, Debug)]
-pub struct ProbeOptions {
-    /// Which tasks are sampled.
-    pub filter: Filter,
-    /// How user stacks are followed.
-    pub unwinding: Unwinding,
-    /// Samples a second and CPU: sizes the ring.
-    pub rate_hz: u32,
-    /// CPUs of the host: sizes the ring.
-    pub cpus: u32,
-    /// Whether waits off the CPU are measured.
-    pub off_cpu: OffCpu,
-}
-
-/// Whether waits off the CPU are measured, and from which length on all of them are sent.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum OffCpu {
-    /// They are not.
-    #[default]
-    Never,
-    /// Not yet: there is room for it, so that it can begin while sampling goes on.
-    OnRequest(Duration),
-    /// From the start.
-    Always(Duration),
-}
-
-impl OffCpu {
-    /// Waits of this length or longer are all sent.
-    pub fn period(self) -> Option<Duration> {
-        match self {
-            Self::Never => None,
-            Self::OnRequest(period) | Self::Always(period) => Some(period),
-        }
-    }
-}
-
 /// The probe in the kernel, with its maps.
 pub struct Probe {
     pub(super) object: Ebpf,
@@ -109,6 +83,12 @@ pub struct Probe {
     pub(super) sampler: &'static str,
     /// How the end of a wait off the CPU is seen, when waits are measured.
     pub(super) off_cpu: Option<Arrival>,
+    /// How system calls are watched, when they are.
+    pub(super) syscalls: Option<Syscalls>,
+    /// How TCP connections are watched, when they are.
+    pub(super) tcp: Option<Tcp>,
+    /// The exact tables; empty while nothing is counted in them.
+    pub exact: ExactTables,
     /// Mappings by process.
     pub mappings: KernelMappings,
     /// Unwind tables by slot.
@@ -140,8 +120,9 @@ pub(super) const LIFECYCLE: [(&str, &str); 2] = [
 /// # Errors
 /// What the kernel refused, with the way out.
 pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
-    let config = probe_config(options);
+    let config = probe_config(options, u32::from(has_task_pt_regs()));
     let nodes = nodes_wanted();
+    let when = |signals: &[Signal], count: u32| entries(options, signals, count);
     let log_level = log_level();
     let mut object = EbpfLoader::new()
         .override_global(aya_log::LEVEL, &log_level, true)
@@ -150,6 +131,13 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         .map_max_entries("MAPPINGS", nodes)
         .map_max_entries("TARGETS", nodes)
         .map_max_entries("DEPARTURES", departures_wanted(options))
+        .map_max_entries("CALLS", when(&SYSCALLS, CALL_THREADS_MAX))
+        .map_max_entries("CALL_TABLE_0", when(&SYSCALLS[1..], table_rows()))
+        .map_max_entries("CALL_TABLE_1", when(&SYSCALLS[1..], table_rows()))
+        .map_max_entries("TCP_SOCKETS", when(&TCP, TCP_SOCKETS_MAX))
+        .map_max_entries("TCP_TABLE_0", when(&TCP[1..], table_rows()))
+        .map_max_entries("TCP_TABLE_1", when(&TCP[1..], table_rows()))
+        .map_max_entries("ROW_OWNERS", when(&TABLES, ROW_OWNERS_MAX))
         .load(OBJECT)
         .map_err(ProbeError::Load)?;
     let mut logger = EbpfLogger::init(&mut object).map_err(ProbeError::Log)?;
@@ -161,13 +149,30 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         })?;
     }
     let sampler = load_sampler(&mut object, options.unwinding)?;
-    let off_cpu = match options.off_cpu {
-        OffCpu::Always(_period) => Some(load_off_cpu(&mut object, sampler)?),
-        OffCpu::OnRequest(_) | OffCpu::Never => None,
+    let off_cpu = if options.signals.watches(&[Signal::OffCpu]) {
+        Some(load_off_cpu(&mut object, sampler)?)
+    } else {
+        None
+    };
+    let syscalls = if options.signals.watches(&SYSCALLS) {
+        Some(load_syscalls(&mut object, sampler)?)
+    } else {
+        None
+    };
+    let tcp = if options.signals.watches(&TCP) {
+        Some(load_tcp(&mut object)?)
+    } else {
+        None
     };
     let mut probe = Probe {
         sampler,
         off_cpu,
+        syscalls,
+        tcp,
+        exact: ExactTables::take(
+            &mut object,
+            TABLES.map(|table| options.signals.watches(&[table])),
+        )?,
         mappings: KernelMappings::new(take_map(&mut object, "MAPPINGS")?)?,
         tables: Some((
             KernelRules::new(take_map(&mut object, "RULES")?)?,
@@ -236,12 +241,36 @@ fn nodes_wanted() -> u32 {
 
 /// Threads to remember: none, which takes one, while no waits are measured.
 fn departures_wanted(options: &ProbeOptions) -> u32 {
-    (options.off_cpu.period()).map_or(1, |_on| OFF_CPU_THREADS_MAX)
+    if options.signals.watches(&[Signal::OffCpu]) {
+        OFF_CPU_THREADS_MAX
+    } else {
+        1
+    }
+}
+
+/// Entries of a map that these signals need: the least that the kernel takes while none is watched.
+fn entries(options: &ProbeOptions, signals: &[Signal], count: u32) -> u32 {
+    if options.signals.watches(signals) {
+        count
+    } else {
+        // A map that forgets the oldest has a few for each CPU at least.
+        options.cpus.saturating_mul(2).max(2)
+    }
+}
+
+/// Rows of an exact table: as many as fit its memory, which grows with the CPUs.
+pub fn table_rows() -> u32 {
+    let cpus = aya::util::nr_cpus().unwrap_or(1);
+    let row_size_bytes = ROW_OVERHEAD_BYTES + cpus * size_of::<TcpSums>();
+    let rows = TABLE_SIZE_BYTES as usize / row_size_bytes;
+    u32::try_from(rows).map_or(TABLE_ROWS_MAX, |rows| rows.min(TABLE_ROWS_MAX))
 }
 
 /// Two seconds of samples, in bytes, as a power of two.
 fn ring_size_bytes(options: &ProbeOptions) -> u32 {
-    let waits = options.off_cpu.period().map_or(0, |_on| WAITS_HZ);
+    let drawn = [Signal::OffCpu, Signal::Syscall, Signal::Alloc, Signal::Tcp];
+    let drawn = (options.signals.signals.iter()).filter(|signal| drawn.contains(signal));
+    let waits = WAITS_HZ.saturating_mul(u32::try_from(drawn.count()).unwrap_or(u32::MAX));
     let samples = options
         .rate_hz
         .saturating_add(waits)
@@ -251,68 +280,6 @@ fn ring_size_bytes(options: &ProbeOptions) -> u32 {
         .saturating_mul(SAMPLE_SIZE_BYTES)
         .clamp(RING_SIZE_BYTES_MIN, RING_SIZE_BYTES_MAX)
         .next_power_of_two()
-}
-
-/// What the probe is told: filters, and where this kernel keeps things.
-fn probe_config(options: &ProbeOptions) -> ProbeConfig {
-    let filter = &options.filter;
-    let mut comm = [0; COMM_SIZE_BYTES];
-    if let Some(wanted) = &filter.comm {
-        // The kernel cuts names to 15 bytes and a zero.
-        for (slot, byte) in comm
-            .iter_mut()
-            .take(COMM_SIZE_BYTES - 1)
-            .zip(wanted.bytes())
-        {
-            *slot = byte;
-        }
-    }
-    let (cgroup_id, cgroup_level) = filter.cgroup.unwrap_or_default();
-    let when = |on: bool, bit: u32| if on { bit } else { 0 };
-    let types = fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
-    let types = KernelTypes::parse(&types);
-    let task = |member: &str| {
-        types
-            .as_ref()
-            .and_then(|types| types.offset_of("task_struct", member))
-            .unwrap_or(OFFSET_MISSING)
-    };
-    ProbeConfig {
-        abi_version: ABI_VERSION,
-        filters: when(!filter.pids.is_empty(), FILTER_PID)
-            | when(filter.comm.is_some(), FILTER_COMM)
-            | when(filter.cgroup.is_some(), FILTER_CGROUP),
-        cgroup_id,
-        cgroup_level,
-        has_task_pt_regs: u32::from(has_task_pt_regs()),
-        task_mm: task("mm"),
-        task_stack: task("stack"),
-        task_tgid: task("tgid"),
-        // Renamed in 5.14.
-        task_state: match task("__state") {
-            OFFSET_MISSING => task("state"),
-            offset => offset,
-        },
-        task_run_delay: (types.as_ref())
-            .and_then(|types| {
-                let info = types.offset_of("task_struct", "sched_info")?;
-                info.checked_add(types.offset_of("sched_info", "run_delay")?)
-            })
-            .unwrap_or(OFFSET_MISSING),
-        off_cpu_period_ns: options
-            .off_cpu
-            .period()
-            .and_then(|period| u64::try_from(period.as_nanos()).ok())
-            .unwrap_or(0)
-            .min(OFF_CPU_PERIOD_NS_MAX),
-        user_regs_offset: KERNEL_STACK_SIZE_BYTES - REGISTERS_SIZE_BYTES,
-        frame_pointers_only: u32::from(options.unwinding == Unwinding::FramePointers),
-        task_in_execve_bits: types
-            .as_ref()
-            .and_then(|types| types.bit_offset_of("task_struct", "in_execve"))
-            .unwrap_or(OFFSET_MISSING),
-        comm,
-    }
 }
 
 /// Whether perf-event programs may call the helper that finds a task's registers.
@@ -359,11 +326,20 @@ impl Probe {
         self.sampler == TABLE_SAMPLER
     }
 
-    /// A counter, summed over all CPUs.
+    /// A counter of the host, summed over all CPUs.
     pub fn count(&self, counter: Counter) -> u64 {
-        self.counts
-            .get(&(counter as u32), 0)
-            .map_or(0, |slots| slots.iter().sum())
+        self.slot(counter as u32)
+    }
+
+    /// A counter of one signal, summed over all CPUs.
+    pub fn tally(&self, signal: SignalCode, tally: Tally) -> u64 {
+        self.slot(slot_of(signal, tally))
+    }
+
+    /// One slot of the counters, summed over all CPUs.
+    fn slot(&self, slot: u32) -> u64 {
+        let slots = self.counts.get(&slot, 0);
+        slots.map_or(0, |slots| slots.iter().sum())
     }
 
     /// Time in and runs of the sampling program so far; `None` where the kernel cannot tell.

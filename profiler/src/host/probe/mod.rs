@@ -8,14 +8,20 @@ mod abi;
 mod attach;
 mod btf;
 mod burst;
+mod config;
 mod error;
+mod exact_tables;
 mod kernel_mappings;
 mod kernel_rules;
 mod kernel_tables;
 mod load;
 mod off_cpu;
+mod options;
+mod raw;
 mod survey;
 mod sys;
+mod syscall;
+mod tcp;
 
 pub use self::{
     attach::{
@@ -24,10 +30,14 @@ pub use self::{
     },
     burst::{BurstEvents, attach_burst, attach_burst_to},
     error::ProbeError,
+    exact_tables::{CallRow, ExactTables, TableRow, TcpRow},
     kernel_mappings::{KernelMapping, KernelMappings},
     kernel_rules::KernelRules,
     kernel_tables::{KernelTables, PreparedTable},
-    load::{Filter, OffCpu, Probe, ProbeOptions, Unwinding, load},
+    load::{Filter, Probe, Unwinding, load, table_rows},
     off_cpu::{attach_off_cpu, detach_off_cpu},
+    options::{ProbeOptions, SignalOptions},
     survey::{Finding, Survey, survey},
+    syscall::{attach_syscalls, detach_syscalls},
+    tcp::{attach_tcp, detach_tcp},
 };

@@ -9,11 +9,14 @@ use super::{
     ProbeError, Unwinding,
     attach::{SamplingClock, attach_lifecycle, attach_sampling, open_process_events},
     btf::KernelTypes,
-    load::{Filter, OffCpu, ProbeOptions, has_task_pt_regs, load},
+    load::{Filter, has_task_pt_regs, load},
     off_cpu::attach_off_cpu,
+    options::{ProbeOptions, SignalOptions},
     sys,
+    syscall::attach_syscalls,
+    tcp::attach_tcp,
 };
-use crate::model::Pid;
+use crate::model::{Pid, Signal};
 
 /// Rate of the trial: enough to attach, too slow to cost anything.
 const TRIAL_RATE_HZ: u32 = 1;
@@ -88,6 +91,8 @@ pub fn survey() -> Survey {
         ),
         cycle_counter(clock),
         off_cpu(),
+        system_calls(),
+        tcp(),
         process_records(),
         finding(
             "user registers in system calls",
@@ -185,7 +190,7 @@ fn try_sampling(unwinding: Unwinding) -> Result<SamplingClock, ProbeError> {
         unwinding,
         rate_hz: TRIAL_RATE_HZ,
         cpus: 1,
-        off_cpu: OffCpu::Never,
+        signals: SignalOptions::default(),
     };
     let mut probe = load(&options)?;
     attach_lifecycle(&mut probe)?;
@@ -200,7 +205,10 @@ fn off_cpu() -> Finding {
             unwinding: Unwinding::Auto,
             rate_hz: TRIAL_RATE_HZ,
             cpus: 1,
-            off_cpu: OffCpu::Always(TRIAL_PERIOD),
+            signals: SignalOptions {
+                off_cpu_period: TRIAL_PERIOD,
+                ..SignalOptions::of([Signal::OffCpu])
+            },
         })?;
         attach_off_cpu(&mut probe)
     };
@@ -209,6 +217,53 @@ fn off_cpu() -> Finding {
         attempt().map(|hook| format!("waits begin at sched_switch and end at {hook}")),
         "no off-CPU profiles",
         "kernel 6.14 or later (sched_exit_tp), or one with CONFIG_KPROBE_EVENTS",
+    )
+}
+
+/// Whether system calls can be watched: attaches it, and takes it away again.
+fn system_calls() -> Finding {
+    let attempt = || {
+        let mut probe = load(&ProbeOptions {
+            filter: Filter::default(),
+            unwinding: Unwinding::Auto,
+            rate_hz: TRIAL_RATE_HZ,
+            cpus: 1,
+            signals: SignalOptions {
+                syscall_period: TRIAL_PERIOD,
+                ..SignalOptions::of([Signal::Syscall])
+            },
+        })?;
+        attach_syscalls(&mut probe)
+    };
+    finding(
+        "system calls",
+        attempt().map(|()| "counted between sys_enter and sys_exit".to_owned()),
+        "no profiles of system calls",
+        "kernel 5.12 or later, with CONFIG_HAVE_SYSCALL_TRACEPOINTS",
+    )
+}
+
+/// Whether TCP connections can be watched: attaches it, and takes it away again.
+fn tcp() -> Finding {
+    let attempt = || {
+        let mut probe = load(&ProbeOptions {
+            filter: Filter::default(),
+            unwinding: Unwinding::Auto,
+            rate_hz: TRIAL_RATE_HZ,
+            cpus: 1,
+            signals: SignalOptions {
+                tcp_period: TRIAL_PERIOD,
+                ..SignalOptions::of([Signal::Tcp])
+            },
+        })?;
+        attach_tcp(&mut probe)?;
+        Ok::<String, ProbeError>(probe.tcp_hooks())
+    };
+    finding(
+        "TCP connections",
+        attempt(),
+        "no profiles of TCP connections",
+        "kernel 5.12 or later; 6.3 or later for first bytes and bytes",
     )
 }
 

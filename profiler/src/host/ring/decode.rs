@@ -9,13 +9,18 @@ use profiler_common::{
         FLAG_FALLBACK, SampleHeader, SignalCode, VALUE_DELAY_NS, VALUE_EVENTS, VALUE_RUN_QUEUE_NS,
         Verdict, WaitCode,
     },
+    system_call::CALL_COMPAT,
+    tcp::TcpSubject,
 };
 use zerocopy::FromBytes as _;
 
-use super::DecodeError;
+use super::{
+    DecodeError,
+    tcp::{decode_measure, decode_peer},
+};
 use crate::model::{
-    Avma, Event, FileOffset, Measured, ObjectId, Pid, StackEnd, StackSample, Tid, Truncation,
-    UserFrame, Wait,
+    Avma, Event, FileOffset, Measured, ObjectId, Pid, Signal, StackEnd, StackSample, Subject,
+    Syscall, Tid, Truncation, UserFrame, Values, Wait,
 };
 
 /// Reads one sample record.
@@ -41,6 +46,7 @@ pub fn decode_sample(record: &[u8]) -> Result<StackSample, DecodeError> {
         comm: decode_comm(&header.comm),
         cgroup_id: header.cgroup_id,
         measured: decode_measured(&header)?,
+        about: decode_subject(&header)?,
         user: words.by_ref().take(user_count).map(decode_frame).collect(),
         kernel: words.map(Avma).collect(),
         end: decode_end(header.verdict)?,
@@ -58,6 +64,10 @@ fn decode_measured(header: &SampleHeader) -> Result<Measured, DecodeError> {
     let wait = WaitCode::try_from(header.wait).map_err(|code| unknown("wait", code))?;
     let wait = match (signal, wait) {
         (SignalCode::Cpu, _) => return Ok(Measured::OnCpu),
+        (SignalCode::Syscall, _) => return Ok(counted(Signal::Syscall, header.values)),
+        (SignalCode::Alloc, _) => return Ok(counted(Signal::Alloc, header.values)),
+        (SignalCode::Tcp, _) => return Ok(counted(Signal::Tcp, header.values)),
+        (SignalCode::PageFault, _) => return Ok(counted(Signal::PageFault, header.values)),
         (SignalCode::OffCpu, WaitCode::Blocked) => Wait::Blocked,
         (SignalCode::OffCpu, WaitCode::Runnable) => Wait::Runnable,
         (SignalCode::OffCpu, WaitCode::Idle) => Wait::Idle,
@@ -70,6 +80,37 @@ fn decode_measured(header: &SampleHeader) -> Result<Measured, DecodeError> {
         events: value(VALUE_EVENTS),
         run_queue: Duration::from_nanos(value(VALUE_RUN_QUEUE_NS)),
     })
+}
+
+/// What the sample is about besides code, innermost first.
+fn decode_subject(header: &SampleHeader) -> Result<Vec<Subject>, DecodeError> {
+    let short = DecodeError::Short {
+        found_bytes: header.subject.len(),
+    };
+    if header.signal == SignalCode::Syscall as u8 {
+        let (call, _rest) = u32::read_from_prefix(&header.subject).map_err(|_short| short)?;
+        return Ok(vec![Subject::InCall(Syscall {
+            number: call & !CALL_COMPAT,
+            is_compat: call & CALL_COMPAT != 0,
+        })]);
+    }
+    if header.signal == SignalCode::Tcp as u8 {
+        let (about, _rest) =
+            TcpSubject::read_from_prefix(&header.subject).map_err(|_short| short)?;
+        let (far_end, side) = decode_peer(&about.peer)?;
+        let measure = decode_measure(about.measure)?;
+        return Ok(vec![
+            Subject::FarEnd(far_end),
+            Subject::Side(side),
+            Subject::Measure(measure),
+        ]);
+    }
+    Ok(Vec::new())
+}
+
+/// Values of a signal, as its value types have them.
+fn counted(signal: Signal, values: Values) -> Measured {
+    Measured::Counted { signal, values }
 }
 
 /// Text up to the first zero; foreign bytes are replaced.
@@ -141,7 +182,10 @@ mod tests {
     use profiler_common::sample::{SampleHeader, SignalCode, Verdict, WaitCode};
     use zerocopy::IntoBytes as _;
 
-    use super::{DecodeError, Measured, StackEnd, Truncation, UserFrame, Wait, decode_sample};
+    use super::{
+        CALL_COMPAT, DecodeError, Measured, Signal, StackEnd, Subject, Syscall, Truncation,
+        UserFrame, Wait, decode_sample,
+    };
     use crate::model::{Avma, FileOffset, ObjectId};
 
     /// The one place that knows how a record is laid out for these tests.
@@ -204,7 +248,7 @@ mod tests {
         let mut header = SampleHeader {
             signal: SignalCode::OffCpu as u8,
             wait: WaitCode::Blocked as u8,
-            values: [1_000_000, 20, 3_000],
+            values: [1_000_000, 20, 3_000, 0],
             ..SampleHeader::default()
         };
         let measured = Measured::OffCpu {
@@ -221,6 +265,27 @@ mod tests {
             Measured::OnCpu,
             decode_sample(header.as_bytes()).unwrap().measured
         );
+    }
+
+    #[test]
+    fn a_call_carries_its_number_and_its_weighted_values() {
+        let mut header = SampleHeader {
+            signal: SignalCode::Syscall as u8,
+            values: [1_000_000, 5, 0, 0],
+            ..SampleHeader::default()
+        };
+        header.subject[..4].copy_from_slice(&(CALL_COMPAT | 3).to_ne_bytes());
+        let sample = decode_sample(header.as_bytes()).unwrap();
+        let call = Syscall {
+            number: 3,
+            is_compat: true,
+        };
+        assert_eq!(vec![Subject::InCall(call)], sample.about);
+        let measured = Measured::Counted {
+            signal: Signal::Syscall,
+            values: [1_000_000, 5, 0, 0],
+        };
+        assert_eq!(measured, sample.measured);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A selection as a profile, and as a file.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
     QueryError, quality,
@@ -57,7 +57,7 @@ pub fn profile(
     dictionary.load(reader, &ids);
     let mut profile = Profile {
         signal: Signal::named(&profile_type.signal),
-        host: host_text(reader, selection)?,
+        host: host_text(reader, selection, limits)?,
         window: Window {
             start: selection.range.start,
             duration: selection.range.end.saturating_sub(selection.range.start),
@@ -80,11 +80,15 @@ pub fn profile(
 }
 
 /// Hosts as a title names them.
-fn host_text(reader: &Reader, selection: &Selection) -> Result<String, QueryError> {
-    let hosts = quality::concerned(reader, selection)?;
-    let names: Vec<&str> = hosts.iter().map(|facts| facts.host.as_str()).collect();
+fn host_text(
+    reader: &Reader,
+    selection: &Selection,
+    limits: &QueryLimits,
+) -> Result<String, QueryError> {
+    let hosts = quality::concerned(reader, selection, limits)?;
+    let names: BTreeSet<&str> = hosts.iter().map(|facts| facts.host.as_str()).collect();
     Ok(if names.len() <= HOSTS_NAMED_MAX {
-        names.join(", ")
+        Vec::from_iter(names).join(", ")
     } else {
         format!("{} hosts", names.len())
     })

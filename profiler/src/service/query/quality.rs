@@ -1,10 +1,13 @@
 //! How good the data of a selection is.
 
+use std::collections::HashSet;
+
 use super::{
     QueryError,
     names::NamedStacks,
     question::{is_samples, types_of},
     reader::Reader,
+    series::by_label,
 };
 use crate::{
     model::{Labels, Matcher, Quality, Selection, Truncation, label},
@@ -26,7 +29,7 @@ pub(super) fn of_selection(
     named: &NamedStacks,
     limits: &QueryLimits,
 ) -> Result<Quality, QueryError> {
-    let hosts = of_hosts(reader, selection)?;
+    let hosts = of_hosts(reader, selection, limits)?;
     if is_samples(&selection.profile_type) {
         return Ok(of_stacks(hosts, merged, named));
     }
@@ -46,9 +49,13 @@ pub(super) fn of_selection(
 /// Quality of the hosts concerned, added up; rates are means, weighted by windows.
 ///
 /// # Errors
-/// A matcher that cannot be used.
-pub(super) fn of_hosts(reader: &Reader, selection: &Selection) -> Result<Quality, QueryError> {
-    let hosts = concerned(reader, selection)?;
+/// As [`Reader::totals`].
+pub(super) fn of_hosts(
+    reader: &Reader,
+    selection: &Selection,
+    limits: &QueryLimits,
+) -> Result<Quality, QueryError> {
+    let hosts = concerned(reader, selection, limits)?;
     let mut sum = Quality::default();
     let mut windows = 0.0;
     for facts in &hosts {
@@ -68,31 +75,34 @@ pub(super) fn of_hosts(reader: &Reader, selection: &Selection) -> Result<Quality
 }
 
 /// Hosts whose data a selection reads: by the conditions on the host, and by series where there
-/// are others.
+/// are others. A host may be in it more than once, each time with other windows.
 ///
 /// # Errors
-/// A matcher that cannot be used.
+/// As [`Reader::totals`].
 pub(super) fn concerned(
     reader: &Reader,
     selection: &Selection,
+    limits: &QueryLimits,
 ) -> Result<Vec<HostFacts>, QueryError> {
-    let facts = reader.hosts(selection.range, &selection.profile_type.signal);
+    let pieces = reader.hosts(selection.range, &selection.profile_type.signal);
     let (on_host, others): (Vec<Matcher>, Vec<Matcher>) =
         (selection.matchers.iter().cloned()).partition(|matcher| matcher.name == label::HOST);
     let filter = LabelFilter::new(&on_host)?;
-    let mut hosts: Vec<HostFacts> = (facts.iter())
-        .filter(|facts| filter.accepts(&host_labels(&facts.host)))
-        .cloned()
-        .collect();
-    if !others.is_empty() {
-        let series = reader.store().series(selection)?;
-        let named: std::collections::HashSet<&str> = (series.iter())
-            .filter_map(|series| series.labels.get(label::HOST))
-            .map(String::as_str)
-            .collect();
-        hosts.retain(|facts| named.contains(facts.host.as_str()));
-    }
-    Ok(hosts)
+    let named = if others.is_empty() {
+        None
+    } else {
+        let totals = by_label(reader, selection, label::HOST, limits)?;
+        let names = totals.into_iter().map(|(host, _total)| host);
+        Some(names.collect::<HashSet<String>>())
+    };
+    let is_concerned = |facts: &&HostFacts| {
+        let is_named = named
+            .as_ref()
+            .is_none_or(|names| names.contains(&facts.host));
+        is_named && filter.accepts(&host_labels(&facts.host))
+    };
+    let hosts = pieces.iter().flat_map(|piece| piece.iter());
+    Ok(hosts.filter(is_concerned).cloned().collect())
 }
 
 /// A host as labels.

@@ -1,6 +1,6 @@
 //! Reads from the store through the cache.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     QueryError,
@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     clock,
-    model::{Selection, StackId, TimeRange},
-    service::store::{GroupTotals, HostFacts, MergedStacks, QueryLimits, Store},
+    model::{Labels, Selection, StackId, TimeRange},
+    service::store::{GroupTotals, HostFacts, MergedStacks, QueryLimits, Store, TotalsPoint},
 };
 
 /// Length of the pieces that are kept.
@@ -22,6 +22,8 @@ pub struct Reader {
     store: Arc<dyn Store>,
     cache: Cache,
     names: Names,
+    /// Least length of a window, where it is known.
+    window: Duration,
 }
 
 impl Reader {
@@ -31,7 +33,21 @@ impl Reader {
             store,
             cache: Cache::default(),
             names: Names::default(),
+            window: Duration::ZERO,
         }
+    }
+
+    /// Reads from a store that has one window of this length at each time that it has any.
+    pub fn of_recording(store: Arc<dyn Store>, window: Duration) -> Self {
+        Self {
+            window,
+            ..Self::new(store)
+        }
+    }
+
+    /// Least length of a window; zero where that is not known.
+    pub(super) fn window(&self) -> Duration {
+        self.window
     }
 
     /// The store itself.
@@ -53,15 +69,9 @@ impl Reader {
         selection: &Selection,
         limits: &QueryLimits,
     ) -> Result<Arc<MergedStacks>, QueryError> {
-        let mut merged = Vec::new();
-        for range in pieces(selection.range, clock::wall()) {
-            let piece = Selection {
-                range,
-                ..selection.clone()
-            };
-            merged.push(self.merged_piece(&piece, limits)?);
-        }
-        let merged = add(merged);
+        let merged = pieces(selection, clock::wall());
+        let merged = merged.map(|piece| self.merged_piece(&piece, limits));
+        let merged = add(merged.collect::<Result<_, _>>()?);
         if merged.stacks.len() > STACKS_MAX {
             return Err(QueryError::TooManyStacks {
                 stacks: merged.stacks.len(),
@@ -97,19 +107,40 @@ impl Reader {
         group_by: &[String],
         limits: &QueryLimits,
     ) -> Result<Arc<[GroupTotals]>, QueryError> {
-        let version = self.store.version(selection.range);
-        let asked = || Asked::Totals(selection.clone(), step, group_by.to_vec(), version);
-        if let Some(Kept::Totals(totals)) = self.kept(selection.range, asked) {
+        let totals = pieces(selection, clock::wall());
+        let totals = totals.map(|piece| self.totals_piece(&piece, step, group_by, limits));
+        Ok(add_totals(totals.collect::<Result<_, _>>()?))
+    }
+
+    /// Totals of one piece of time.
+    fn totals_piece(
+        &self,
+        piece: &Selection,
+        step: Duration,
+        group_by: &[String],
+        limits: &QueryLimits,
+    ) -> Result<Arc<[GroupTotals]>, QueryError> {
+        let version = self.store.version(piece.range);
+        let asked = || Asked::Totals(piece.clone(), step, group_by.to_vec(), version);
+        if let Some(Kept::Totals(totals)) = self.kept(piece.range, asked) {
             return Ok(totals);
         }
-        let totals = self.store.totals(selection, step, group_by, limits)?;
+        let totals = self.store.totals(piece, step, group_by, limits)?;
         let totals: Arc<[GroupTotals]> = totals.into();
-        self.keep(selection.range, asked, Kept::Totals(Arc::clone(&totals)));
+        self.keep(piece.range, asked, Kept::Totals(Arc::clone(&totals)));
         Ok(totals)
     }
 
-    /// Hosts that delivered a signal.
-    pub fn hosts(&self, range: TimeRange, signal: &str) -> Arc<[HostFacts]> {
+    /// Hosts that delivered a signal: a host once for each piece that the span is read in.
+    pub fn hosts(&self, range: TimeRange, signal: &str) -> Vec<Arc<[HostFacts]>> {
+        let pieces = cut(range, clock::wall());
+        pieces
+            .map(|piece| self.hosts_piece(piece, signal))
+            .collect()
+    }
+
+    /// Hosts that delivered a signal in one piece of time.
+    fn hosts_piece(&self, range: TimeRange, signal: &str) -> Arc<[HostFacts]> {
         let version = self.store.version(range);
         let asked = || Asked::Hosts(range, signal.to_owned(), version);
         if let Some(Kept::Hosts(hosts)) = self.kept(range, asked) {
@@ -149,26 +180,36 @@ fn is_settled(range: TimeRange, now: Duration) -> bool {
     range.end.saturating_add(LATE_DATA_MAX) <= now
 }
 
+/// The pieces that a selection is read in: see [`cut`].
+fn pieces(selection: &Selection, now: Duration) -> impl Iterator<Item = Selection> {
+    cut(selection.range, now).map(|range| Selection {
+        range,
+        ..selection.clone()
+    })
+}
+
 /// The pieces that a span of time is read in, in order: whole hours in which nothing more will
 /// happen apart from the rest. "The last day" is another span at each moment; its whole hours are
 /// the same ones for an hour, so that only its ends are read again.
-fn pieces(range: TimeRange, now: Duration) -> Vec<TimeRange> {
+fn cut(range: TimeRange, now: Duration) -> impl Iterator<Item = TimeRange> {
     let hour =
         |time: Duration| Duration::from_secs(time.as_secs() / HOUR.as_secs() * HOUR.as_secs());
     let first = match hour(range.start) {
         start if start == range.start => start,
         start => start.saturating_add(HOUR),
     };
-    let last = hour(now.saturating_sub(LATE_DATA_MAX)).min(range.end);
-    if is_settled(range, now) || last <= first {
-        return vec![range];
-    }
+    let last = hour(now.saturating_sub(LATE_DATA_MAX).min(range.end));
+    // Without a whole hour the first piece is all of it.
+    let [first, last] = if first < last {
+        [first, last]
+    } else {
+        [range.end; 2]
+    };
     [range.start, first, last]
         .into_iter()
         .zip([first, last, range.end])
         .map(|(start, end)| TimeRange { start, end })
         .filter(|piece| piece.start < piece.end)
-        .collect()
 }
 
 /// Adds up the stacks of pieces of time.
@@ -193,14 +234,35 @@ fn add(mut pieces: Vec<Arc<MergedStacks>>) -> Arc<MergedStacks> {
     Arc::new(MergedStacks { stacks, rows_read })
 }
 
+/// Adds up the totals of pieces of time: a step may lie in two of them.
+fn add_totals(mut pieces: Vec<Arc<[GroupTotals]>>) -> Arc<[GroupTotals]> {
+    if pieces.len() < 2 {
+        return pieces.pop().unwrap_or_default();
+    }
+    let mut groups: BTreeMap<&Labels, BTreeMap<Duration, u64>> = BTreeMap::new();
+    for group in pieces.iter().flat_map(|piece| piece.iter()) {
+        let points = groups.entry(&group.labels).or_default();
+        for point in &group.points {
+            let sum = points.entry(point.start).or_default();
+            *sum = sum.saturating_add(point.value);
+        }
+    }
+    let to_point = |(start, value)| TotalsPoint { start, value };
+    let to_group = |(labels, points): (&Labels, BTreeMap<Duration, u64>)| GroupTotals {
+        labels: labels.clone(),
+        points: points.into_iter().map(to_point).collect(),
+    };
+    groups.into_iter().map(to_group).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::{sync::Arc, time::Duration};
 
-    use super::{HOUR, LATE_DATA_MAX, add, pieces};
+    use super::{HOUR, LATE_DATA_MAX, add, add_totals, cut};
     use crate::{
-        model::{StackId, TimeRange},
-        service::store::MergedStacks,
+        model::{Labels, StackId, TimeRange},
+        service::store::{GroupTotals, MergedStacks, TotalsPoint},
     };
 
     #[test]
@@ -210,8 +272,7 @@ mod tests {
                 start: Duration::from_secs(start),
                 end: Duration::from_secs(end),
             };
-            pieces(range, Duration::from_secs(now))
-                .into_iter()
+            cut(range, Duration::from_secs(now))
                 .map(|piece| (piece.start.as_secs(), piece.end.as_secs()))
                 .collect::<Vec<_>>()
         };
@@ -225,9 +286,12 @@ mod tests {
             vec![(hour, 10 * hour), (10 * hour, now)],
             seconds(hour, now, now)
         );
-        // Within an hour, and all in the past: in one piece.
+        // Without a whole hour: in one piece.
         assert_eq!(vec![(now - 600, now)], seconds(now - 600, now, now));
-        assert_eq!(vec![(1, now)], seconds(1, now, now + late));
+        assert_eq!(vec![(1, hour + 1)], seconds(1, hour + 1, now));
+        // What is long past too: its hours are those of the next span.
+        let past = vec![(1, hour), (hour, 10 * hour), (10 * hour, now)];
+        assert_eq!(past, seconds(1, now, now + late));
         // The hour that just ended may still get data.
         let just = 10 * hour + late - 1;
         assert_eq!((hour, 9 * hour), seconds(hour, just, just)[0]);
@@ -250,5 +314,26 @@ mod tests {
         let mut expected = MergedStacks::clone(&piece(&[(1, 5), (2, 5), (3, u64::MAX)]));
         expected.rows_read = 6;
         assert_eq!(expected, *add(parts));
+    }
+    #[test]
+    fn a_step_in_two_pieces_is_one() {
+        let piece = |label: &str, points: &[(u64, u64)]| GroupTotals {
+            labels: Labels::from([("host".to_owned(), label.to_owned())]),
+            points: (points.iter())
+                .map(|(start, value)| TotalsPoint {
+                    start: Duration::from_secs(*start),
+                    value: *value,
+                })
+                .collect(),
+        };
+        let first: Arc<[GroupTotals]> =
+            [piece("a", &[(0, 1), (60, 2)]), piece("c", &[(0, 3)])].into();
+        let second: Arc<[GroupTotals]> = [piece("a", &[(60, 5)]), piece("b", &[(60, 7)])].into();
+        let expected = [
+            piece("a", &[(0, 1), (60, 7)]),
+            piece("b", &[(60, 7)]),
+            piece("c", &[(0, 3)]),
+        ];
+        assert_eq!(expected, *add_totals(vec![first, second]));
     }
 }

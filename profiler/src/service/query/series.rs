@@ -66,7 +66,7 @@ pub fn trend(
         profile_type: selection.profile_type.clone(),
         step,
         lines,
-        quality: quality::of_hosts(reader, selection)?,
+        quality: quality::of_hosts(reader, selection, limits)?,
     })
 }
 

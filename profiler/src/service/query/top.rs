@@ -249,6 +249,6 @@ fn top_of_label(
         profile_type: selection.profile_type.clone(),
         rows,
         total,
-        quality: quality::of_hosts(reader, selection)?,
+        quality: quality::of_hosts(reader, selection, limits)?,
     })
 }

@@ -111,7 +111,12 @@ impl Catalog {
                 meta: vec![("schema_version", SCHEMA_VERSION)],
                 ..Change::default()
             })?,
-            Some(version) if version <= SCHEMA_VERSION => {}
+            Some(SCHEMA_VERSION) => {}
+            // What this release adds from now on, an earlier one does not know.
+            Some(version) if version < SCHEMA_VERSION => catalog.apply(&Change {
+                meta: vec![("schema_version", SCHEMA_VERSION)],
+                ..Change::default()
+            })?,
             Some(version) => {
                 return Err(StoreError::File {
                     path: catalog.path.display().to_string(),

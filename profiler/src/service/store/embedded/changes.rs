@@ -30,7 +30,8 @@ impl Changes {
     /// Windows taken in the hours of a span; it only grows.
     pub(super) fn in_range(&self, range: TimeRange) -> u64 {
         let first = range.start.as_secs() / HOUR_S;
-        let last = range.end.as_secs() / HOUR_S;
+        // The end is not in it: a question that ends with an hour is not about the next one.
+        let last = range.end.saturating_sub(Duration::from_nanos(1)).as_secs() / HOUR_S;
         if PLACES as u64 <= last.saturating_sub(first) {
             return self.0.iter().sum();
         }
@@ -67,5 +68,6 @@ mod tests {
         assert_eq!(1, changes.in_range(hours(5, 6)));
         assert_eq!(1, changes.in_range(hours(0, 1 << 40)));
         assert_eq!(0, changes.in_range(hours(6, 9)));
+        assert_eq!(0, changes.in_range(hours(3, 5)));
     }
 }

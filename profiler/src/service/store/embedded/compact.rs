@@ -1,7 +1,7 @@
 //! Parts of an hour become one, and sums by minute and by hour are made with it.
 //!
-//! Sums are made of parts that were not merged before and added to the sums that are there, so they
-//! stay right after retention took the rows they were made of.
+//! Sums are made of the finest rows that are left of the hour and of parts that were not merged
+//! before, so they stay right after retention took the rows they were made of.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,12 +13,11 @@ use super::{
     catalog::Change,
     definition_file::read_definitions,
     engine::{Inner, lock},
-    files::write_whole,
-    flush::{NewParts, Services, sort_hosts},
+    flush::{NewParts, RowPart, Services, sort_hosts},
     hash::IdSet,
     host_file::read_hosts,
     part::{HOUR_NS, Kind, Part, Resolution},
-    row_file::{Clip, Fields, RowSummary, RowWriter, read_rows, row_groups},
+    row_file::{Clip, Fields, read_rows, row_groups},
     rows::{HostRow, Row, nanoseconds},
     series_index::Selected,
 };
@@ -99,44 +98,38 @@ impl Inner {
     ) -> Result<(), StoreError> {
         let services = Services::of(self);
         let slices = self.slices(group, &services, kind)?;
-        for resolution in resolutions(group) {
-            let mut facts = parts.head(kind, 1, resolution, hour);
-            facts.column = column.clone();
-            let path = parts.path(&facts);
-            let mut summary = RowSummary::default();
-            write_whole(&path, |file| {
-                let mut writer = RowWriter::new((file, &path), kind, 1, column)?;
-                for slice in &slices {
-                    let rows = self.read_slice(group, *slice, resolution, &services)?;
-                    for (rank, row) in summed(rows) {
-                        writer.push(services.name(rank), row)?;
-                    }
+        let base = finest(group);
+        let create = |resolution| {
+            let facts = parts.head(kind, 1, resolution, hour);
+            RowPart::create(parts, facts, column)
+        };
+        let levels = levels(kind, base).map(create);
+        let mut levels: Vec<RowPart<'_>> = levels.collect::<Result<_, _>>()?;
+        for slice in slices {
+            let mut rows = self.read_slice(group, slice, base, &services)?;
+            rows.sort_unstable_by_key(key);
+            for level in &mut levels {
+                coarsen(&mut rows, level.facts.resolution, &services);
+                for (rank, row) in &rows {
+                    level.push(services.name(*rank), *row)?;
                 }
-                summary = writer.finish()?;
-                Ok(())
-            })?;
-            parts.keep(facts, summary)?;
+            }
         }
-        Ok(())
+        (levels.into_iter()).try_for_each(|level| level.finish(parts))
     }
 
-    /// Rows of a slice, with the place of their service, for the part of one resolution.
+    /// Rows of a slice, with the place of their service: those of parts that were not merged yet,
+    /// and merged ones of one resolution.
     fn read_slice(
         &self,
         group: &[Arc<Part>],
         slice: Slice,
-        resolution: Resolution,
+        base: Resolution,
         services: &Services,
     ) -> Result<Ranked, StoreError> {
-        let step = resolution.step_ns();
         let mut rows = Vec::new();
-        for part in group {
-            let is_fresh = part.facts.level == 0;
-            if !is_fresh && part.facts.resolution != resolution {
-                continue;
-            }
-            self.read_part(part, slice, services, &mut |rank, mut row| {
-                row.ts -= row.ts % step;
+        for part in inputs(group, base) {
+            self.read_part(part, slice, services, &mut |rank, row| {
                 rows.push((rank, row));
             })?;
         }
@@ -241,20 +234,26 @@ impl Inner {
     }
 }
 
-/// Resolutions that a merge writes. Rows as they came are not written again once retention took
-/// those of the hour: the part would look as if it had them all.
-fn resolutions(group: &[Arc<Part>]) -> Vec<Resolution> {
-    let has = |wanted| {
-        (group.iter()).any(|part| part.facts.level == 1 && part.facts.resolution == wanted)
+/// The finest rows that an hour still has: as they came, until retention takes those. All coarser ones
+/// are made of them and of what was not merged yet. Finer ones are not written again once they were
+/// dropped: the part would look as if it had all of the hour.
+fn finest(group: &[Arc<Part>]) -> Resolution {
+    let merged = group.iter().filter(|part| part.facts.level == 1);
+    let merged = merged.map(|part| part.facts.resolution).min();
+    merged.unwrap_or(Resolution::Raw)
+}
+
+/// Resolutions that a merge writes, finest first.
+fn levels(kind: Kind, base: Resolution) -> impl Iterator<Item = Resolution> {
+    let has = move |resolution: &Resolution| {
+        base <= *resolution && (*resolution != Resolution::Service || kind == Kind::Samples)
     };
-    let is_expired = |resolution| {
-        let coarser = Resolution::ALL
-            .into_iter()
-            .filter(|other| resolution < *other);
-        !has(resolution) && coarser.into_iter().any(has)
-    };
-    let all = Resolution::ALL.into_iter();
-    all.filter(|resolution| !is_expired(*resolution)).collect()
+    Resolution::ALL.into_iter().filter(has)
+}
+
+/// Parts that a merge reads.
+fn inputs(group: &[Arc<Part>], base: Resolution) -> impl Iterator<Item = &Arc<Part>> {
+    (group.iter()).filter(move |part| part.facts.level == 0 || part.facts.resolution == base)
 }
 
 /// Services from one place to another, all stacks.
@@ -301,34 +300,43 @@ fn cut(counts: &BTreeMap<usize, u64>, kind: Kind) -> Vec<Slice> {
     slices
 }
 
-/// Rows in order of service, stack, series and time, equal ones summed.
-fn summed(mut rows: Ranked) -> impl Iterator<Item = (usize, Row)> {
-    let key = |(rank, row): &(usize, Row)| (*rank, row.stack, row.series, row.ts);
-    rows.sort_unstable_by_key(key);
-    let mut rows = rows.into_iter().peekable();
-    std::iter::from_fn(move || {
-        let mut sum = rows.next()?;
-        while let Some((_rank, row)) = rows.next_if(|next| key(next) == key(&sum)) {
-            sum.1.value = sum.1.value.saturating_add(row.value);
+/// Order of merged rows: service, stack, series, time.
+fn key((rank, row): &(usize, Row)) -> (usize, u64, u64, u64) {
+    (*rank, row.stack, row.series, row.ts)
+}
+
+/// Makes rows those of a coarser resolution, equal ones summed. They are in order and stay so: only
+/// the last part of their key becomes coarser, and the series of a service become one.
+fn coarsen(rows: &mut Ranked, resolution: Resolution, services: &Services) {
+    let step = resolution.step_ns();
+    for (rank, row) in rows.iter_mut() {
+        row.ts -= row.ts % step;
+        if resolution == Resolution::Service {
+            row.series = services.sum(*rank);
         }
-        Some(sum)
-    })
+    }
+    rows.dedup_by(|next, sum| {
+        let is_equal = key(next) == key(sum);
+        if is_equal {
+            sum.1.value = sum.1.value.saturating_add(next.1.value);
+        }
+        is_equal
+    });
 }
 
 /// Merges the quality of one hour.
 fn merge_hosts(parts: &mut NewParts<'_>, hour: u64, group: &[Arc<Part>]) -> Result<(), StoreError> {
-    for resolution in resolutions(group) {
+    let base = finest(group);
+    let mut rows: Vec<HostRow> = Vec::new();
+    for part in inputs(group, base) {
+        read_hosts(part, &mut |row| rows.push(row))?;
+    }
+    sort_hosts(&mut rows);
+    for resolution in levels(Kind::Hosts, base) {
         let step = resolution.step_ns();
-        let mut rows: Vec<HostRow> = Vec::new();
-        let is_input =
-            |part: &&Arc<Part>| part.facts.level == 0 || part.facts.resolution == resolution;
-        for part in group.iter().filter(is_input) {
-            read_hosts(part, &mut |mut row| {
-                row.ts -= row.ts % step;
-                rows.push(row);
-            })?;
+        for row in &mut rows {
+            row.ts -= row.ts % step;
         }
-        sort_hosts(&mut rows);
         rows.dedup_by(|next, sum| {
             let is_equal = (next.ts, &next.host, &next.signal) == (sum.ts, &sum.host, &sum.signal);
             if is_equal {

@@ -4,7 +4,7 @@ use std::{
     error::Error,
     fs::{self, File},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::service::store::StoreError;
@@ -54,8 +54,50 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
     synced.map_err(|error| write_error(dir, &error))
 }
 
-/// Writes a file so that it is whole or not there: aside, synced, renamed. The caller syncs the
-/// folder. What was written aside is removed when it fails.
+/// A file that is whole or not there: written aside, synced, renamed. What was written aside goes
+/// when it is dropped before.
+#[derive(Debug)]
+pub(super) struct WholeFile {
+    /// Where it will be.
+    path: PathBuf,
+    /// Where it is now.
+    aside: PathBuf,
+    /// The file itself, to sync it.
+    file: File,
+}
+
+impl WholeFile {
+    /// Makes the file aside, to be written.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(super) fn create(path: &Path) -> Result<(Self, File), StoreError> {
+        let aside = path.with_extension("tmp");
+        let path = path.to_owned();
+        let file = File::create(&aside).and_then(|file| Ok((file.try_clone()?, file)));
+        let (writer, file) = file.map_err(|error| write_error(&aside, &error))?;
+        Ok((Self { path, aside, file }, writer))
+    }
+
+    /// Makes the file durable under its name; the caller syncs the folder.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn finish(self) -> Result<(), StoreError> {
+        let synced = self.file.sync_all();
+        synced.map_err(|error| write_error(&self.aside, &error))?;
+        fs::rename(&self.aside, &self.path).map_err(|error| write_error(&self.path, &error))
+    }
+}
+
+impl Drop for WholeFile {
+    fn drop(&mut self) {
+        // It is not there when it was renamed, and the next start sweeps what is left.
+        drop(fs::remove_file(&self.aside));
+    }
+}
+
+/// Writes a [`WholeFile`].
 ///
 /// # Errors
 /// What `write` answers, or the disk's error.
@@ -63,17 +105,7 @@ pub(super) fn write_whole(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let aside = path.with_extension("tmp");
-    let written = File::create(&aside)
-        .map_err(|error| write_error(&aside, &error))
-        .and_then(|mut file| {
-            write(&mut file)?;
-            file.sync_all().map_err(|error| write_error(&aside, &error))
-        })
-        .and_then(|()| fs::rename(&aside, path).map_err(|error| write_error(path, &error)));
-    if written.is_err() {
-        // It may not have been made at all, and the next start sweeps what is left.
-        drop(fs::remove_file(&aside));
-    }
-    written
+    let (whole, mut file) = WholeFile::create(path)?;
+    write(&mut file)?;
+    whole.finish()
 }

@@ -11,12 +11,13 @@ use super::{
     catalog::{Change, SeriesRow},
     definition_file::write_definitions,
     engine::{Inner, lock},
-    files::{file_error, sync_dir, write_whole},
+    files::{WholeFile, file_error, sync_dir, write_whole},
     hash::IdMap,
     host_file::write_hosts,
     part::{HOUR_NS, Kind, Part, PartFacts, Resolution, path_of},
     row_file::{RowSummary, RowWriter},
     rows::{Chunk, HostRow, Row},
+    series_index::sum_of,
 };
 use crate::{
     clock,
@@ -339,19 +340,12 @@ impl Inner {
                 rows.sort_unstable_by_key(|row| {
                     (services.rank(row.series), row.series, row.ts, row.stack)
                 });
-                let mut facts = parts.head(kind, 0, Resolution::Raw, hour);
-                facts.column = column.clone();
-                let path = parts.path(&facts);
-                let mut summary = RowSummary::default();
-                write_whole(&path, |file| {
-                    let mut writer = RowWriter::new((file, &path), kind, 0, column)?;
-                    for row in rows {
-                        writer.push(services.name(services.rank(row.series)), row)?;
-                    }
-                    summary = writer.finish()?;
-                    Ok(())
-                })?;
-                parts.keep(facts, summary)?;
+                let facts = parts.head(kind, 0, Resolution::Raw, hour);
+                let mut part = RowPart::create(parts, facts, column)?;
+                for row in rows {
+                    part.push(services.name(services.rank(row.series)), row)?;
+                }
+                part.finish(parts)?;
             }
         }
         let mut hosts: BTreeMap<u64, Vec<HostRow>> = BTreeMap::new();
@@ -367,6 +361,54 @@ impl Inner {
             parts.write_hosts(facts, &rows)?;
         }
         Ok(())
+    }
+}
+
+/// A part of rows on its way to the disk. Its file goes when it is dropped before it is finished.
+pub(super) struct RowPart<'a> {
+    /// What it is.
+    pub(super) facts: PartFacts,
+    whole: WholeFile,
+    writer: RowWriter<'a>,
+}
+
+impl<'a> RowPart<'a> {
+    /// A part without rows.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub(super) fn create(
+        parts: &NewParts<'_>,
+        mut facts: PartFacts,
+        column: &'a Column,
+    ) -> Result<Self, StoreError> {
+        facts.column = column.clone();
+        let path = parts.path(&facts);
+        let (whole, file) = WholeFile::create(&path)?;
+        let writer = RowWriter::new((file, &path), facts.kind, facts.level, column)?;
+        Ok(Self {
+            facts,
+            whole,
+            writer,
+        })
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn push(&mut self, service: &Arc<str>, row: Row) -> Result<(), StoreError> {
+        self.writer.push(service, row)
+    }
+
+    /// Makes it whole, and keeps it among others.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn finish(self, parts: &mut NewParts<'_>) -> Result<(), StoreError> {
+        let summary = self.writer.finish()?;
+        self.whole.finish()?;
+        parts.keep(self.facts, summary)
     }
 }
 
@@ -393,6 +435,8 @@ fn by_hour<'a>(
 pub(super) struct Services {
     /// In order; the empty one, of series without service, is the first.
     names: Vec<Arc<str>>,
+    /// The series that stands for all of a service, by its place.
+    sums: Vec<u64>,
     /// Place of each series' service.
     ranks: IdMap<usize>,
 }
@@ -405,11 +449,18 @@ impl Services {
         names.insert("".into());
         let names: Vec<Arc<str>> = names.into_iter().collect();
         let place = |service: &Arc<str>| names.binary_search(service).unwrap_or_default();
-        let ranks = (state.series.service_of().iter())
+        let mut ranks: IdMap<usize> = (state.series.service_of().iter())
             .map(|(id, service)| (*id, place(service)))
             .collect();
         drop(state);
-        Self { names, ranks }
+        let sums: Vec<u64> = names.iter().map(|name| sum_of(name).0).collect();
+        ranks.extend(sums.iter().enumerate().map(|(rank, sum)| (*sum, rank)));
+        Self { names, sums, ranks }
+    }
+
+    /// The series that stands for all of a service.
+    pub(super) fn sum(&self, rank: usize) -> u64 {
+        self.sums.get(rank).copied().unwrap_or_default()
     }
 
     /// Place of a series' service.

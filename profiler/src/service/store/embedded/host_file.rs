@@ -1,6 +1,6 @@
 //! Files of windows with their quality, by host: Parquet, a column for each sum.
 
-use std::{collections::HashSet, fs::File, path::Path, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc};
 
 use arrow_array::{
     Array as _, ArrayRef, DictionaryArray, RecordBatch, StringArray, TimestampNanosecondArray,
@@ -84,49 +84,82 @@ pub(super) fn read_hosts(part: &Part, each: &mut dyn FnMut(HostRow)) -> Result<(
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(|builder| builder.with_batch_size(limits::BATCH_ROWS).build())
         .map_err(|cause| error(&cause))?;
-    let mut names: HashSet<Arc<str>> = HashSet::new();
     for batch in reader {
         let batch = batch.map_err(|cause| error(&cause))?;
-        let columns: Option<Vec<&[u64]>> = NAMES.iter().map(|name| words(&batch, name)).collect();
-        let heads = words(&batch, "last_ts").zip(words(&batch, "windows"));
-        let (Some(ts), Some(columns), Some((last_ts, windows))) = (moments(&batch), columns, heads)
-        else {
+        let Some(columns) = Columns::of(&batch) else {
             return Err(StoreError::File {
                 path: part.path.display().to_string(),
                 reason: "a column is not there".to_owned(),
             });
         };
-        let mut shared = |text: &str| {
-            if let Some(known) = names.get(text) {
-                return Arc::clone(known);
-            }
-            let name: Arc<str> = text.into();
-            names.insert(Arc::clone(&name));
-            name
-        };
-        for (place, ((ts, last_ts), windows)) in ts.iter().zip(last_ts).zip(windows).enumerate() {
-            let mut quality = QualitySum::default();
-            for (sum, column) in quality.0.iter_mut().zip(&columns) {
-                *sum = column.get(place).copied().unwrap_or_default();
-            }
-            each(HostRow {
-                ts: ts.cast_unsigned(),
-                last_ts: *last_ts,
-                windows: *windows,
-                host: shared(text(&batch, "host", place).unwrap_or_default()),
-                signal: shared(text(&batch, "signal", place).unwrap_or_default()),
-                quality,
-            });
-        }
+        (0..batch.num_rows()).for_each(|place| each(columns.row(place)));
     }
     Ok(())
 }
 
-/// One text of a column with a dictionary.
-fn text<'a>(batch: &'a RecordBatch, name: &str, place: usize) -> Option<&'a str> {
-    let column = batch.column_by_name(name)?.as_any();
-    let column = column.downcast_ref::<DictionaryArray<Int32Type>>()?;
-    let texts = column.values().as_any().downcast_ref::<StringArray>()?;
-    let key = column.key(place)?;
-    (key < texts.len()).then(|| texts.value(key))
+/// The columns of a batch.
+struct Columns<'a> {
+    ts: &'a [i64],
+    last_ts: &'a [u64],
+    windows: &'a [u64],
+    host: Texts<'a>,
+    signal: Texts<'a>,
+    sums: Vec<&'a [u64]>,
+}
+
+impl<'a> Columns<'a> {
+    /// Finds them; `None` when one is not there.
+    fn of(batch: &'a RecordBatch) -> Option<Self> {
+        Some(Self {
+            ts: moments(batch)?,
+            last_ts: words(batch, "last_ts")?,
+            windows: words(batch, "windows")?,
+            host: Texts::of(batch, "host")?,
+            signal: Texts::of(batch, "signal")?,
+            sums: (NAMES.iter().map(|name| words(batch, name))).collect::<Option<_>>()?,
+        })
+    }
+
+    /// One row.
+    fn row(&self, place: usize) -> HostRow {
+        let word = |column: &[u64]| column.get(place).copied().unwrap_or_default();
+        let mut quality = QualitySum::default();
+        for (sum, column) in quality.0.iter_mut().zip(&self.sums) {
+            *sum = word(column);
+        }
+        HostRow {
+            ts: (self.ts.get(place).copied().unwrap_or_default()).cast_unsigned(),
+            last_ts: word(self.last_ts),
+            windows: word(self.windows),
+            host: self.host.get(place),
+            signal: self.signal.get(place),
+            quality,
+        }
+    }
+}
+
+/// A column of texts with a dictionary.
+struct Texts<'a> {
+    column: &'a DictionaryArray<Int32Type>,
+    /// The dictionary, each text once for all rows.
+    texts: Vec<Arc<str>>,
+}
+
+impl<'a> Texts<'a> {
+    /// Finds it.
+    fn of(batch: &'a RecordBatch, name: &str) -> Option<Self> {
+        let column = batch.column_by_name(name)?.as_any();
+        let column = column.downcast_ref::<DictionaryArray<Int32Type>>()?;
+        let texts = column.values().as_any().downcast_ref::<StringArray>()?;
+        let texts = texts.iter().map(|text| text.unwrap_or_default().into());
+        let texts = texts.collect();
+        Some(Self { column, texts })
+    }
+
+    /// The text of a row; empty when it has none.
+    fn get(&self, place: usize) -> Arc<str> {
+        let key = self.column.key(place);
+        let text = key.and_then(|key| self.texts.get(key));
+        text.map_or_else(|| "".into(), Arc::clone)
+    }
 }

@@ -1,8 +1,8 @@
 //! Which parts a question reads, and which span of each.
 //!
-//! Compaction keeps the same rows three times: as they came, by minute and by hour. For each hour a
-//! question reads the coarsest that gives the same answer: whole hours, whole minutes, and windows
-//! at the edges. Parts that are not compacted yet are read in any case. Where retention took the
+//! Compaction keeps the same rows several times: as they came, by minute, by hour, and by hour and
+//! service. For each hour a question reads the coarsest that gives the same answer: whole hours,
+//! whole minutes, and windows at the edges. Parts that are not compacted yet are read in any case. Where retention took the
 //! finer ones, a coarser step counts when its start is in the span.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -25,15 +25,27 @@ pub(super) struct Read {
 /// Compacted parts of one hour and column, by resolution.
 type Levels = BTreeMap<Resolution, Arc<Part>>;
 
-/// Parts to read for a span. `step_ns` is the length of the answer's steps: rows whose steps do not
-/// fit in them are read finer; zero when the answer has no steps.
+/// What is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// What kind of part.
+    pub(super) kind: Kind,
+    /// Of which time.
+    pub(super) span: Clip,
+    /// Length of the answer's steps: rows whose steps do not fit in them are read finer; zero when
+    /// the answer has no steps.
+    pub(super) step_ns: u64,
+    /// Whether series of a service need not be told apart.
+    pub(super) by_service: bool,
+}
+
+/// Parts to read.
 pub(super) fn plan(
     parts: &[Arc<Part>],
-    kind: Kind,
+    wanted: Wanted,
     takes: impl Fn(&Column) -> bool,
-    span: Clip,
-    step_ns: u64,
 ) -> Vec<Read> {
+    let Wanted { kind, span, .. } = wanted;
     let mut reads = Vec::new();
     let mut compacted: BTreeMap<(&Column, u64), Levels> = BTreeMap::new();
     for part in parts {
@@ -58,7 +70,7 @@ pub(super) fn plan(
             start: span.start.max(hour),
             end: span.end.min(hour.saturating_add(HOUR_NS)),
         };
-        choose(&mut reads, &levels, clip, step_ns);
+        choose(&mut reads, &levels, clip, wanted);
     }
     reads
 }
@@ -73,13 +85,16 @@ fn push(reads: &mut Vec<Read>, part: &Arc<Part>, clip: Clip) {
 }
 
 /// Chooses among the levels of an hour for a span inside it.
-fn choose(reads: &mut Vec<Read>, levels: &Levels, clip: Clip, step_ns: u64) {
-    let fits = |resolution: Resolution| step_ns.is_multiple_of(resolution.step_ns());
+fn choose(reads: &mut Vec<Read>, levels: &Levels, clip: Clip, wanted: Wanted) {
+    let fits = |resolution: Resolution| wanted.step_ns.is_multiple_of(resolution.step_ns());
     let raw = levels.get(&Resolution::Raw);
     let minute = levels.get(&Resolution::Minute);
     let hour = levels.get(&Resolution::Hour);
     let finest = raw.or(minute).or(hour);
-    if let Some(hour) = hour.filter(|_part| fits(Resolution::Hour) && is_whole_hour(clip)) {
+    let service = levels.get(&Resolution::Service);
+    let service = service.filter(|_part| wanted.by_service);
+    let is_whole = fits(Resolution::Hour) && is_whole_hour(clip);
+    if let Some(hour) = service.or(hour).filter(|_part| is_whole) {
         return push(reads, hour, clip);
     }
     let minutes = whole_minutes(clip);
@@ -114,7 +129,7 @@ fn whole_minutes(clip: Clip) -> Clip {
 mod tests {
     use std::{path::Path, sync::Arc};
 
-    use super::plan;
+    use super::{Wanted, plan};
     use crate::service::store::{
         column::Column,
         embedded::{
@@ -161,12 +176,27 @@ mod tests {
 
     /// Names and spans in minutes of what is read.
     fn reads(expired: bool, from: u64, to: u64, step_minutes: u64) -> Vec<(String, u64, u64)> {
+        reads_by(false, expired, (from, to), step_minutes)
+    }
+
+    /// The same, where series of a service need not be told apart.
+    fn reads_by(
+        by_service: bool,
+        expired: bool,
+        (from, to): (u64, u64),
+        step_minutes: u64,
+    ) -> Vec<(String, u64, u64)> {
         let span = Clip {
             start: from * MINUTE + 1,
             end: to * MINUTE,
         };
-        let step = step_minutes * MINUTE;
-        let reads = plan(&parts(expired), Kind::Samples, |_column| true, span, step);
+        let wanted = Wanted {
+            kind: Kind::Samples,
+            span,
+            step_ns: step_minutes * MINUTE,
+            by_service,
+        };
+        let reads = plan(&parts(expired), wanted, |_column| true);
         let to_row = |read: &super::Read| {
             let clip = read.clip;
             (
@@ -191,6 +221,17 @@ mod tests {
             row("11-L1-1h", 660, 720),
         ];
         assert_eq!(expected, reads(false, 605, 720, 0));
+    }
+
+    #[test]
+    fn whole_hours_of_services_are_read_by_service() {
+        let expected = vec![
+            row("11-L0-raw", 605, 720),
+            row("10-L1-raw", 605, 606),
+            row("10-L1-1m", 606, 660),
+            row("11-L1-1h_service", 660, 720),
+        ];
+        assert_eq!(expected, reads_by(true, false, (605, 720), 0));
     }
 
     #[test]

@@ -14,8 +14,8 @@ use super::{
     engine::{Inner, lock},
     hash::{IdHasher, IdMap},
     host_file::read_hosts,
-    part::{Kind, Part},
-    plan::{Read, plan},
+    part::{Kind, Part, Resolution},
+    plan::{Read, Wanted, plan},
     row_file::{Clip, Fields, read_rows, row_groups},
     rows::{Chunk, HostRow, Row},
     series_index::Selected,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{Labels, ProfileType, Selection, SeriesId, StackId, TimeRange},
+    model::{Labels, ProfileType, Selection, SeriesId, StackId, TimeRange, label},
     service::store::{
         GroupTotals, HostFacts, LabelFilter, MergedStacks, QueryLimits, SeriesInfo, StoreError,
         TotalsPoint, column::Column, quality_sum::QualitySum,
@@ -39,6 +39,8 @@ struct Question<'a> {
     profile_type: &'a ProfileType,
     /// Series that are taken.
     selected: Selected,
+    /// The same where series of a service are added up; `None` when they must be told apart.
+    by_service: Option<Selected>,
     /// Where.
     snapshot: Snapshot,
     /// Samples or totals.
@@ -77,6 +79,24 @@ impl Question<'_> {
         })
     }
 
+    /// Which parts are read.
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            kind: self.kind,
+            span: self.snapshot.span,
+            step_ns: self.step_ns,
+            by_service: self.by_service.is_some(),
+        }
+    }
+
+    /// Series that are taken from a part.
+    fn selected_of(&self, part: &Part) -> &Selected {
+        let by_service = self.by_service.as_ref();
+        by_service
+            .filter(|_selected| part.facts.resolution == Resolution::Service)
+            .unwrap_or(&self.selected)
+    }
+
     /// Whether a row counts.
     fn takes(&self, clip: &Clip, row: &Row) -> bool {
         clip.has(row.ts) && self.selected.takes(row.series)
@@ -104,9 +124,13 @@ impl Inner {
     ) -> Result<Question<'a>, StoreError> {
         let filter = LabelFilter::new(&selection.matchers)?;
         let state = self.state();
+        let selected = state.series.select(&filter);
+        let mut names = selection.matchers.iter().map(|matcher| &matcher.name);
+        let is_of_services = kind == Kind::Samples && names.all(|name| name == label::SERVICE);
         Ok(Question {
             profile_type: &selection.profile_type,
-            selected: state.series.select(&filter),
+            by_service: is_of_services.then(|| selected.by_service()),
+            selected,
             snapshot: state.snapshot(selection.range),
             kind,
             fields: Fields {
@@ -128,13 +152,7 @@ impl Inner {
     ) -> Result<(Sums, u64), StoreError> {
         let takes = |column: &Column| column.factor(question.profile_type).is_some();
         let snapshot = &question.snapshot;
-        let reads = plan(
-            &snapshot.parts,
-            question.kind,
-            takes,
-            snapshot.span,
-            question.step_ns,
-        );
+        let reads = plan(&snapshot.parts, question.wanted(), takes);
         let (pieces, rows) = self.pieces(question, &reads)?;
         let threads = self.threads(rows).min(pieces.len()).max(1);
         let next = AtomicUsize::new(0);
@@ -177,7 +195,7 @@ impl Inner {
         let mut rows = 0_u64;
         for read in reads {
             let foot = self.feet.of(&read.part, &self.counters)?;
-            for group in row_groups(&foot, &read.clip, &question.selected) {
+            for group in row_groups(&foot, &read.clip, question.selected_of(&read.part)) {
                 let count = foot.metadata().row_group(group).num_rows();
                 rows = rows.saturating_add(u64::try_from(count).unwrap_or_default());
                 pieces.push(Piece::Group { read, group });
@@ -233,7 +251,8 @@ impl Inner {
                     .column
                     .factor(question.profile_type)
                     .unwrap_or_default();
-                let is_all = matches!(question.selected, Selected::All);
+                let selected = question.selected_of(part);
+                let is_all = matches!(selected, Selected::All);
                 let is_clipped = !read.clip.covers(facts.ts_min, facts.ts_max);
                 let fields = Fields {
                     ts: is_clipped || question.kind == Kind::Totals,
@@ -243,7 +262,7 @@ impl Inner {
                 let foot = self.feet.of(part, &self.counters)?;
                 read_rows(part, foot, vec![*group], fields, &mut |row| {
                     let is_in = !is_clipped || read.clip.has(row.ts);
-                    if is_in && question.selected.takes(row.series) {
+                    if is_in && selected.takes(row.series) {
                         sums.add(key(&row), row.value.saturating_mul(factor));
                     }
                 })
@@ -338,7 +357,14 @@ impl Inner {
                 columns.insert(column);
             }
         }
-        let reads = plan(&snapshot.parts, Kind::Totals, |_any| true, snapshot.span, 0);
+        let wanted = whole(Kind::Totals, snapshot.span);
+        let mut reads = plan(&snapshot.parts, wanted, |_any| true);
+        // Those that need not be read first.
+        let is_inside = |read: &Read| {
+            read.clip
+                .covers(read.part.facts.ts_min, read.part.facts.ts_max)
+        };
+        reads.sort_by_key(|read| !is_inside(read));
         for read in &reads {
             if columns.contains(&read.part.facts.column) {
                 continue;
@@ -378,33 +404,79 @@ impl Inner {
     /// health.
     pub(super) fn hosts(&self, range: TimeRange, signal: Option<&str>) -> Vec<HostFacts> {
         let snapshot = self.state().snapshot(range);
-        let mut hosts: BTreeMap<Arc<str>, HostRow> = BTreeMap::new();
+        let mut hosts = HostSums::default();
         let mut add = |clip: &Clip, row: HostRow| {
-            if !clip.has(row.ts) || signal.is_some_and(|signal| signal != &*row.signal) {
-                return;
-            }
-            match hosts.get_mut(&row.host) {
-                Some(sum) => sum.add(&row),
-                None => {
-                    hosts.insert(Arc::clone(&row.host), row);
-                }
+            if clip.has(row.ts) && signal.is_none_or(|signal| signal == &*row.signal) {
+                hosts.add(row);
             }
         };
         for row in snapshot.chunks.iter().flat_map(|chunk| &chunk.hosts) {
             add(&snapshot.span, row.clone());
         }
-        for read in plan(&snapshot.parts, Kind::Hosts, |_any| true, snapshot.span, 0) {
+        let wanted = whole(Kind::Hosts, snapshot.span);
+        for read in plan(&snapshot.parts, wanted, |_any| true) {
             if let Err(error) = read_hosts(&read.part, &mut |row| add(&read.clip, row)) {
                 self.note_write(Err(&error));
             }
         }
-        let to_facts = |(host, row): (Arc<str>, HostRow)| HostFacts {
-            host: host.as_ref().to_owned(),
+        let to_facts = |row: HostRow| HostFacts {
+            host: row.host.as_ref().to_owned(),
             last_window: Duration::from_nanos(row.last_ts),
             windows: row.windows,
             quality: QualitySum::quality(&row.quality),
         };
-        hosts.into_iter().map(to_facts).collect()
+        hosts.into_rows().map(to_facts).collect()
+    }
+}
+
+/// Sums by host.
+#[derive(Default)]
+struct HostSums {
+    /// All but the last.
+    rows: BTreeMap<Arc<str>, HostRow>,
+    /// The host that came last: parts have the rows of a host side by side.
+    last: Option<HostRow>,
+}
+
+impl HostSums {
+    /// Adds a row.
+    fn add(&mut self, row: HostRow) {
+        match &mut self.last {
+            Some(last) if last.host == row.host => last.add(&row),
+            Some(_) | None => {
+                self.settle();
+                self.last = Some(row);
+            }
+        }
+    }
+
+    /// Puts the last sum to the others.
+    fn settle(&mut self) {
+        let Some(row) = self.last.take() else {
+            return;
+        };
+        match self.rows.get_mut(&row.host) {
+            Some(sum) => sum.add(&row),
+            None => {
+                self.rows.insert(Arc::clone(&row.host), row);
+            }
+        }
+    }
+
+    /// The sums, by name of the host.
+    fn into_rows(mut self) -> impl Iterator<Item = HostRow> {
+        self.settle();
+        self.rows.into_values()
+    }
+}
+
+/// Everything of a kind, in a span of time without steps.
+fn whole(kind: Kind, span: Clip) -> Wanted {
+    Wanted {
+        kind,
+        span,
+        step_ns: 0,
+        by_service: false,
     }
 }
 

@@ -2,11 +2,15 @@
 //!
 //! `ts`, `ptype`, `service`, `series_id`, `stack_id` (not in totals), `value`, `period`.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arrow_array::{
-    Array as _, ArrayRef, RecordBatch, TimestampNanosecondArray, UInt64Array,
-    builder::StringDictionaryBuilder, types::Int32Type,
+    Array as _, ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray,
+    TimestampNanosecondArray, UInt64Array, builder::StringDictionaryBuilder, types::Int32Type,
 };
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::{
@@ -34,17 +38,21 @@ use crate::service::store::{StoreError, column::Column, limits};
 /// Writes rows in the order they are given.
 pub(super) struct RowWriter<'a> {
     /// Parquet's writer.
-    writer: ArrowWriter<&'a mut File>,
+    writer: ArrowWriter<File>,
     /// For errors.
-    path: &'a Path,
+    path: PathBuf,
     /// Samples or totals.
     kind: Kind,
     /// What the rows count.
     column: &'a Column,
     /// Rows of the next batch.
     rows: Vec<Row>,
-    /// Services of the next batch.
-    services: Vec<Arc<str>>,
+    /// Services of the next batch, each with the number of rows that follow one another.
+    services: Vec<(Arc<str>, usize)>,
+    /// Service of the last row.
+    service: Arc<str>,
+    /// Rows of this row group.
+    group_rows: usize,
     /// What was written so far.
     summary: RowSummary,
 }
@@ -85,7 +93,7 @@ impl<'a> RowWriter<'a> {
     /// # Errors
     /// The file cannot be written.
     pub(super) fn new(
-        (file, path): (&'a mut File, &'a Path),
+        (file, path): (File, &Path),
         kind: Kind,
         level: u8,
         column: &'a Column,
@@ -94,11 +102,13 @@ impl<'a> RowWriter<'a> {
             .and_then(|properties| ArrowWriter::try_new(file, schema(kind), Some(properties)));
         Ok(Self {
             writer: writer.map_err(|error| write_error(path, &error))?,
-            path,
+            path: path.to_owned(),
             kind,
             column,
             rows: Vec::new(),
             services: Vec::new(),
+            service: "".into(),
+            group_rows: 0,
             summary: RowSummary::default(),
         })
     }
@@ -108,36 +118,55 @@ impl<'a> RowWriter<'a> {
     /// # Errors
     /// As [`Self::new`].
     pub(super) fn push(&mut self, service: &Arc<str>, row: Row) -> Result<(), StoreError> {
+        if !Arc::ptr_eq(&self.service, service) {
+            self.service = Arc::clone(service);
+            if limits::SERVICE_GROUP_ROWS <= self.group_rows {
+                self.end_group()?;
+            }
+        }
+        match self.services.last_mut() {
+            Some((last, rows)) if Arc::ptr_eq(last, service) => *rows += 1,
+            Some(_) | None => self.services.push((Arc::clone(service), 1)),
+        }
         self.summary.note(row.ts);
         self.rows.push(row);
-        self.services.push(Arc::clone(service));
+        self.group_rows += 1;
         if self.rows.len() < limits::BATCH_ROWS {
             return Ok(());
         }
         self.write()
     }
 
+    /// Begins a new row group.
+    fn end_group(&mut self) -> Result<(), StoreError> {
+        self.write()?;
+        self.group_rows = 0;
+        (self.writer.flush()).map_err(|error| write_error(&self.path, &error))
+    }
+
     /// Writes the rows that wait.
     fn write(&mut self) -> Result<(), StoreError> {
-        let path = self.path;
-        let batch = self.batch().map_err(|error| write_error(path, &error))?;
+        let batch = self.batch();
+        let batch = batch.map_err(|error| write_error(&self.path, &error))?;
         self.rows.clear();
         self.services.clear();
-        (self.writer.write(&batch)).map_err(|error| write_error(path, &error))
+        (self.writer.write(&batch)).map_err(|error| write_error(&self.path, &error))
     }
 
     /// The rows that wait as columns.
     fn batch(&self) -> Result<RecordBatch, ArrowError> {
         let words = |of: fn(&Row) -> u64| -> ArrayRef {
-            Arc::new(self.rows.iter().map(of).collect::<UInt64Array>())
+            Arc::new(UInt64Array::from_iter_values(self.rows.iter().map(of)))
         };
         let ts = self.rows.iter().map(|row| row.ts.cast_signed());
-        let ts: TimestampNanosecondArray = ts.map(Some).collect();
         let ptype = self.column.profile_type.to_string();
+        let services: Vec<(&str, usize)> = (self.services.iter())
+            .map(|(service, rows)| (&**service, *rows))
+            .collect();
         let mut columns = vec![
-            Arc::new(ts) as ArrayRef,
-            texts(self.rows.iter().map(|_row| ptype.as_str())),
-            texts(self.services.iter().map(|service| &**service)),
+            Arc::new(TimestampNanosecondArray::from_iter_values(ts)) as ArrayRef,
+            runs(&[(ptype.as_str(), self.rows.len())])?,
+            runs(&services)?,
             words(|row| row.series),
         ];
         if self.kind == Kind::Samples {
@@ -155,12 +184,23 @@ impl<'a> RowWriter<'a> {
     /// As [`Self::new`].
     pub(super) fn finish(mut self) -> Result<RowSummary, StoreError> {
         self.write()?;
-        let path = self.path;
-        self.writer
-            .close()
-            .map_err(|error| write_error(path, &error))?;
+        let closed = self.writer.close();
+        closed.map_err(|error| write_error(&self.path, &error))?;
         Ok(self.summary)
     }
+}
+
+/// Texts as a column with a dictionary, each with the number of rows that have it.
+fn runs(runs: &[(&str, usize)]) -> Result<ArrayRef, ArrowError> {
+    let (mut keys, mut texts) = (Vec::new(), Vec::new());
+    for (text, rows) in runs {
+        let key = i32::try_from(texts.len()).unwrap_or(i32::MAX);
+        keys.extend(std::iter::repeat_n(key, *rows));
+        texts.push(*text);
+    }
+    let texts = Arc::new(StringArray::from(texts));
+    let column = DictionaryArray::<Int32Type>::try_new(Int32Array::from(keys), texts)?;
+    Ok(Arc::new(column))
 }
 
 /// Texts as a column with a dictionary.

@@ -47,7 +47,25 @@ pub(super) enum Selected {
     },
 }
 
+/// The series that stands for all of a service, where their samples are added up: the one with no
+/// other label.
+pub(super) fn sum_of(service: &str) -> SeriesId {
+    let labels = [(label::SERVICE.to_owned(), service.to_owned())];
+    SeriesId::of(&Labels::from(labels))
+}
+
 impl Selected {
+    /// The same services, each as the one series that stands for it.
+    pub(super) fn by_service(&self) -> Self {
+        match self {
+            Self::All => Self::All,
+            Self::Some { services, .. } => Self::Some {
+                ids: services.iter().map(|service| sum_of(service).0).collect(),
+                services: services.clone(),
+            },
+        }
+    }
+
     /// Whether a series is taken.
     pub(super) fn takes(&self, series: u64) -> bool {
         match self {

@@ -72,8 +72,11 @@ fn each_resolution_is_kept_as_long_as_it_says_and_sums_stay_right() {
     let day = Duration::from_secs(24 * 3600);
     for (age, expected) in [
         (1, Resolution::ALL.as_slice()),
-        (8, &[Resolution::Minute, Resolution::Hour]),
-        (91, &[Resolution::Hour]),
+        (
+            8,
+            &[Resolution::Minute, Resolution::Hour, Resolution::Service],
+        ),
+        (91, &[Resolution::Hour, Resolution::Service]),
     ] {
         store.maintain(LATER + age * day).unwrap();
         assert_eq!(expected, resolutions(&store), "after {age} days");
@@ -83,7 +86,8 @@ fn each_resolution_is_kept_as_long_as_it_says_and_sums_stay_right() {
     append(&store, 1, 41, fixture::small_batch(41));
     store.flush().unwrap();
     store.maintain(LATER + 91 * day).unwrap();
-    assert_eq!(vec![Resolution::Hour], resolutions(&store));
+    let coarse = vec![Resolution::Hour, Resolution::Service];
+    assert_eq!(coarse, resolutions(&store));
     assert_eq!(861, sum(&store));
     store.maintain(LATER + 731 * day).unwrap();
     assert_eq!(0, sum(&store));

@@ -49,7 +49,7 @@ impl Inner {
             let facts = &part.facts;
             // What was not merged yet is not in the sums: it is kept as long as they are.
             let keep = match (facts.level, facts.resolution) {
-                (0, _) | (_, Resolution::Hour) => self.options.keep_hours,
+                (0, _) | (_, Resolution::Hour | Resolution::Service) => self.options.keep_hours,
                 (_, Resolution::Raw) => self.options.keep_raw,
                 (_, Resolution::Minute) => self.options.keep_minutes,
             };
