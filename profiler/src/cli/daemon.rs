@@ -30,6 +30,7 @@ A configuration file:
   server = \"https://profiler.example:7317\"
   token_file = \"/etc/profiler/token\"
   signals = [\"cpu\", \"offcpu\"]       # what to watch
+  bursts = false                    # take no orders to sample more for a while
   tls = { ca = \"/etc/profiler/ca.pem\" }
   spool = { dir = \"/var/lib/profiler/spool\", size_mib = 256 }
   labels = { env = \"prod\" }

@@ -9,7 +9,7 @@ mod load;
 mod service;
 
 pub use self::{
-    daemon::{DaemonConfig, RelabelConfig, ServerTlsConfig, SpoolConfig},
+    daemon::{DaemonConfig, KubeletConfig, RelabelConfig, ServerTlsConfig, SpoolConfig},
     error::ConfigError,
     load::load,
     service::{

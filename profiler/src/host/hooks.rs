@@ -2,7 +2,7 @@
 //!
 //! Part of the composition root: a signal more is an arm more, here.
 
-use super::probe::{self, Probe, SignalOptions};
+use super::probe::{self, Probe, Sampling, SignalOptions};
 use crate::model::Signal;
 
 /// Signals that system calls are watched for.
@@ -11,7 +11,7 @@ const SYSCALLS: [Signal; 2] = [Signal::Syscall, Signal::SyscallCounts];
 /// Signals that TCP connections are watched for.
 const TCP: [Signal; 2] = [Signal::Tcp, Signal::TcpCounts];
 
-/// Starts what is to be watched; gives the number of CPUs that are sampled, zero when none is.
+/// Starts what is to be watched; says how time on the CPU is sampled, when it is.
 ///
 /// # Errors
 /// What the kernel refused.
@@ -19,10 +19,10 @@ pub(super) fn attach(
     probe: &mut Probe,
     options: &SignalOptions,
     rate_hz: u32,
-) -> anyhow::Result<u32> {
-    let mut cpus = 0;
+) -> anyhow::Result<Option<Sampling>> {
+    let mut sampling = None;
     if options.watches(&[Signal::Cpu]) {
-        cpus = probe::attach_sampling(probe, rate_hz)?.cpus;
+        sampling = Some(probe::attach_sampling(probe, rate_hz)?);
     }
     if options.watches(&[Signal::OffCpu]) {
         let hook = probe::attach_off_cpu(probe)?;
@@ -34,7 +34,7 @@ pub(super) fn attach(
     if options.watches(&TCP) {
         probe::attach_tcp(probe)?;
     }
-    Ok(cpus)
+    Ok(sampling)
 }
 
 /// Stops what was started.

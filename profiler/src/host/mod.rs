@@ -4,11 +4,13 @@
 //! is a type of `model`, and `run` connects them.
 
 pub mod aggregate;
+mod bursts;
 mod command;
 mod continuous;
 pub mod daemon;
 mod hooks;
 mod kernel_counts;
+pub mod kubelet;
 pub mod labels;
 mod metrics;
 mod name_cache;

@@ -20,6 +20,7 @@ use crate::{
 
 // What the command line needs of the stages, so that it names only the root.
 pub use super::{
+    bursts::Bursts,
     continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
     labels::{LabelRules, RelabelError, Rule, RuleText},
     probe::{Filter, ProbeError, SignalOptions, Survey, Unwinding, survey},
@@ -96,7 +97,8 @@ pub fn record(
         held.as_ref().map(|held| held.pid),
     ))?;
     raise_priority();
-    let cpus = hooks::attach(&mut host.probe, &options.signals, options.rate_hz)?;
+    let sampling = hooks::attach(&mut host.probe, &options.signals, options.rate_hz)?;
+    let cpus = sampling.map_or(0, |sampling| sampling.cpus);
     let span_start = clock::wall();
     let started = clock::monotonic();
     let mut child = held

@@ -272,6 +272,7 @@ impl Host {
             Event::Forked { parent, child } => {
                 if parent != child {
                     self.windows.forget_labels(child);
+                    self.windows.forked(parent, child);
                 }
                 self.processes.forked(parent, child, changes);
             }

@@ -24,6 +24,7 @@ mod address;
 mod batch;
 mod builder;
 mod burst;
+mod container;
 mod event;
 mod frame;
 mod id;
@@ -44,6 +45,7 @@ pub use self::{
     },
     builder::ProfileBuilder,
     burst::BurstOrder,
+    container::PodContainer,
     event::{
         Event, Inode, MappedFile, Measured, NewMapping, ObjectId, StackEnd, StackSample, UserFrame,
         Wait,

@@ -18,7 +18,7 @@ pub mod store;
 pub mod web;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod grafana_tests;
 #[cfg(test)]

@@ -20,10 +20,13 @@ mod output;
 
 mod mixed_load;
 
+mod burst;
 mod daemon;
+mod delivery;
 mod off_cpu;
 mod rows;
 mod sick;
 mod syscall;
 mod tcp;
+mod up;
 mod watch;

@@ -203,6 +203,7 @@ fn windows_of_a_sleep() -> Vec<WatchedWindow> {
         window: Duration::from_secs(2),
         cache_dir: None,
         inlines: false,
+        bursts: None,
     };
     let watching = thread::spawn(move || {
         let shutdown = Shutdown::default();

@@ -32,6 +32,7 @@ fn windows() -> Vec<WatchedWindow> {
         window: WINDOW,
         cache_dir: None,
         inlines: false,
+        bursts: None,
     };
     let watching = thread::spawn(move || {
         let shutdown = Shutdown::default();

@@ -73,6 +73,7 @@ pub fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
         window: Duration::from_secs(args.interval.into()),
         cache_dir: Some(default_cache_dir()),
         inlines: true,
+        bursts: None,
     };
     let shutdown = Shutdown::default();
     let (send, windows) = sync_channel(WINDOWS_WAITING);

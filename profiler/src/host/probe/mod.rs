@@ -7,6 +7,7 @@
 mod abi;
 mod attach;
 mod btf;
+mod burst;
 mod config;
 mod error;
 mod exact_tables;
@@ -27,6 +28,7 @@ pub use self::{
         Sampling, SamplingClock, attach_lifecycle, attach_sampling, detach_sampling,
         open_process_events,
     },
+    burst::{BurstEvents, attach_burst, attach_burst_to},
     error::ProbeError,
     exact_tables::{CallRow, ExactTables, TableRow, TcpRow},
     kernel_mappings::{KernelMapping, KernelMappings},

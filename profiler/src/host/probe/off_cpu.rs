@@ -79,14 +79,18 @@ fn attach_kprobe(object: &mut Ebpf, sampler: &str) -> Result<Arrival, ProbeError
 /// Starts measuring time off the CPU, which the probe was loaded for; says at which hook waits end.
 ///
 /// # Errors
-/// What the kernel refused, or that the probe was loaded without it.
+/// What the kernel refused.
 pub fn attach_off_cpu(probe: &mut Probe) -> Result<&'static str, ProbeError> {
-    let arrival = probe.off_cpu.ok_or(ProbeError::Missing { name: LEAVE.0 })?;
+    let arrival = match probe.off_cpu {
+        Some(arrival) => arrival,
+        None => load_off_cpu(&mut probe.object, probe.sampler)?,
+    };
+    probe.off_cpu = Some(arrival);
     attach_raw(&mut probe.object, LEAVE)?;
     Ok(arrival.hook)
 }
 
-/// Stops measuring time off the CPU.
+/// Stops measuring time off the CPU; it can be started again.
 ///
 /// # Errors
 /// What the kernel refused.

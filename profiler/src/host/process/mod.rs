@@ -16,6 +16,7 @@ pub use self::{
     objects::{Object, Objects, ObjectsById, ReadBuildId},
     proc_files::{
         cgroup_id_and_level, numbers_in_namespaces, processes_by_cpu_time, read_mappings,
+        threads_of,
     },
     table::{Changes, ProcessTable},
 };
