@@ -201,13 +201,17 @@ fn top_agrees_with_a_recording_of_the_same_time() {
         query(&server, &arguments)
     };
     let series = |text: &str| text.matches("start_ns").count();
-    until("every window is stored", LIMIT, || {
-        let arguments = [
-            "series", "--json", "--step", "1s", "--from", &from, "--to", &to,
-        ];
-        Ok((SECONDS as usize <= series(&query(&server, &arguments))).then_some(()))
+    until("a window after them is stored", LIMIT, || {
+        let later = ["series", "--json", "--step", "1s", "--from", &to];
+        Ok((0 < series(&query(&server, &later))).then_some(()))
     })
     .unwrap();
+    // On a busy host a window may be dropped while it waits for names, which is counted.
+    let all = [
+        "series", "--json", "--step", "1s", "--from", &from, "--to", &to,
+    ];
+    let windows = series(&query(&server, &all));
+    assert!(SECONDS as usize * 3 / 4 <= windows, "{windows} windows");
     let recorded = Shares::of_recording(&outcome.profile);
     let stored = Shares::of_top(&top(&[]), &top(&["--by", "label", "--label", "thread"]));
     say(&format!(
