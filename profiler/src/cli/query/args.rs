@@ -160,7 +160,6 @@ Examples:
     #[command(after_help = "\
 Examples:
   profiler query burst web-1 --rate 499 --for 30s --pid 1234
-  profiler query burst web-1 --signal offcpu --for 30s
   profiler query top '{burst=\"7\"}'                  what the burst with the number 7 saw")]
     Burst(BurstArgs),
 }
@@ -565,7 +564,7 @@ pub(super) struct BurstArgs {
     /// How long
     #[arg(long = "for", value_name = "TIME", default_value = "10s")]
     pub(super) duration: Length,
-    /// Signal: cpu when left out
+    /// Signal: cpu when left out, the only one that daemons take so far
     #[arg(
         long,
         value_name = "NAME",

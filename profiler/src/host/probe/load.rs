@@ -344,8 +344,12 @@ impl Probe {
 
     /// Time in and runs of the sampling program so far; `None` where the kernel cannot tell.
     pub fn sampler_run_time(&self) -> Option<(Duration, u64)> {
-        let program: &PerfEvent = self.object.program(self.sampler)?.try_into().ok()?;
-        let info = program.info().ok()?;
+        self.run_time(self.sampler)
+    }
+
+    /// Time in and runs of a program so far; `None` where the kernel cannot tell.
+    pub(super) fn run_time(&self, program: &str) -> Option<(Duration, u64)> {
+        let info = self.object.program(program)?.info().ok()?;
         Some((info.run_time(), info.run_count()))
     }
 }

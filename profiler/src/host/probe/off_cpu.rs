@@ -79,18 +79,14 @@ fn attach_kprobe(object: &mut Ebpf, sampler: &str) -> Result<Arrival, ProbeError
 /// Starts measuring time off the CPU, which the probe was loaded for; says at which hook waits end.
 ///
 /// # Errors
-/// What the kernel refused.
+/// What the kernel refused, or that the probe was loaded without it.
 pub fn attach_off_cpu(probe: &mut Probe) -> Result<&'static str, ProbeError> {
-    let arrival = match probe.off_cpu {
-        Some(arrival) => arrival,
-        None => load_off_cpu(&mut probe.object, probe.sampler)?,
-    };
-    probe.off_cpu = Some(arrival);
+    let arrival = probe.off_cpu.ok_or(ProbeError::Missing { name: LEAVE.0 })?;
     attach_raw(&mut probe.object, LEAVE)?;
     Ok(arrival.hook)
 }
 
-/// Stops measuring time off the CPU; it can be started again.
+/// Stops measuring time off the CPU.
 ///
 /// # Errors
 /// What the kernel refused.
@@ -113,10 +109,9 @@ impl Probe {
     /// Time in and runs of the programs that measure time off the CPU so far: of the one at the
     /// start of a wait, and of the one at its end. `None` where the kernel cannot tell.
     pub fn off_cpu_run_time(&self) -> Option<[(Duration, u64); 2]> {
-        let run_time = |name| {
-            let info = self.object.program(name)?.info().ok()?;
-            Some((info.run_time(), info.run_count()))
-        };
-        Some([run_time(LEAVE.0)?, run_time(self.off_cpu?.program)?])
+        Some([
+            self.run_time(LEAVE.0)?,
+            self.run_time(self.off_cpu?.program)?,
+        ])
     }
 }

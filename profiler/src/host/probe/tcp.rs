@@ -153,9 +153,9 @@ impl Probe {
         let calls = tcp.calls.iter().map(|(name, _tracepoints)| *name);
         let mut all = (Duration::ZERO, 0_u64);
         for name in raw.chain(calls).chain([CHANGE.0]) {
-            let info = self.object.program(name)?.info().ok()?;
-            all.0 += info.run_time();
-            all.1 += info.run_count();
+            let (time, runs) = self.run_time(name)?;
+            all.0 += time;
+            all.1 += runs;
         }
         Some(all)
     }
