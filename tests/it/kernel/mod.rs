@@ -20,6 +20,7 @@ mod output;
 
 mod mixed_load;
 
+mod alert;
 mod burst;
 mod daemon;
 mod delivery;
@@ -30,3 +31,4 @@ mod syscall;
 mod tcp;
 mod up;
 mod watch;
+mod zoo;

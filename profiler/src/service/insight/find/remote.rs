@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::look::{Found, Look};
 use crate::service::insight::{
-    Evidence, Finding, FindingKind, Histogram, Interval, Number, Severity, Site, Unit,
-    evidence::Weight, proportion,
+    Evidence, Finding, FindingKind, Histogram, Interval, Number, Path, Severity, SignalTable, Site,
+    Unit, evidence::Weight, proportion,
 };
 
 /// The side that asks.
@@ -23,8 +23,7 @@ pub(crate) fn measured(
     wanted: impl Fn(&str, &str, &str) -> bool,
 ) -> (Weight, Histogram) {
     let table = &evidence.tcp_counts;
-    let fits = |path: &crate::service::insight::Path| match table.names(path).collect::<Vec<_>>()[..]
-    {
+    let fits = |path: &Path| match table.names(path).collect::<Vec<_>>()[..] {
         [endpoint, side, measure, ..] => {
             wanted(&endpoint.function, &side.function, &measure.function)
         }
@@ -72,17 +71,17 @@ fn slow_at(look: &Look<'_>, endpoint: &str, (name, does): (&str, &str)) -> Optio
     let is_wanted =
         |at: &str, side: &str, measure: &str| at == endpoint && side == CLIENT && measure == name;
     let (weight, lengths) = measured(look.evidence, is_wanted);
-    let [events, amount_ns, ..] = weight.values;
+    let [events, waited_ns, ..] = weight.values;
     if events < rule.events_least {
         return None;
     }
-    let mean = amount_ns / events;
+    let mean = waited_ns / events;
     let (p95, word) = match lengths.quantile(0.95) {
         Some(p95) => (p95, "in 95 % of the cases within"),
         None => (Interval::exact(mean), "on the average within"),
     };
     let severity = rule.severity(p95.low)?;
-    let place = waiter(look).unwrap_or_else(|| Site::thing(endpoint));
+    let place = waiter(look, endpoint).unwrap_or_else(|| Site::thing(endpoint));
     let shown = |value| Unit::Nanoseconds.show(value);
     let summary = format!(
         "`{endpoint}` {does} {word} {} only ({} on the average): {} waits for it, mostly in `{}`.",
@@ -93,7 +92,7 @@ fn slow_at(look: &Look<'_>, endpoint: &str, (name, does): (&str, &str)) -> Optio
     );
     let exact = |name, text, unit, value| Number::new(name, text, unit, Interval::exact(value));
     let (active, _samples) = look.active_time();
-    let share = amount_ns / (active.iter().sum::<f64>() + amount_ns).max(1.0);
+    let share = waited_ns / (active.iter().sum::<f64>() + waited_ns).max(1.0);
     Some(look.finding(Found {
         kind: FindingKind::SlowRemote,
         severity,
@@ -130,7 +129,7 @@ fn unreachable_at(look: &Look<'_>, endpoint: &str) -> Option<Finding> {
     if tried < rule.events_least || share.low < rule.failed_share {
         return None;
     }
-    let place = waiter(look).unwrap_or_else(|| Site::thing(endpoint));
+    let place = waiter(look, endpoint).unwrap_or_else(|| Site::thing(endpoint));
     let summary = format!(
         "{} of the connections to `{endpoint}` fail; {} makes them mostly in `{}`.",
         Unit::Ratio.show(share.value),
@@ -157,11 +156,31 @@ fn unreachable_at(look: &Look<'_>, endpoint: &str) -> Option<Finding> {
     }))
 }
 
-/// The function of the service that waits for the network the longest.
-fn waiter(look: &Look<'_>) -> Option<Site> {
+/// The function of the service that waits for an endpoint the longest. Where stacks do not say for
+/// which one they wait, that is for any.
+fn waiter(look: &Look<'_>, endpoint: &str) -> Option<Site> {
     let table = &look.evidence.tcp;
-    let waits = table.by(|path| look.rules.frames.culprit(table, path));
-    let longest = (waits.iter()).max_by(|(a_site, a), (b_site, b)| {
+    let is_there = |path: &Path| table.names(path).any(|site| &*site.function == endpoint);
+    longest(look, table, is_there).or_else(|| longest(look, table, |_path| true))
+}
+
+/// The function of the service that takes the longest to send.
+fn sender(look: &Look<'_>) -> Option<Site> {
+    let table = &look.evidence.syscall;
+    let calls = &look.rules.retransmits.calls;
+    longest(look, table, |path| {
+        let call = table.names(path).next_back();
+        call.is_some_and(|call| calls.iter().any(|known| **known == *call.function))
+    })
+}
+
+/// The function of the service that takes the most of some stacks.
+fn longest(look: &Look<'_>, table: &SignalTable, fits: impl Fn(&Path) -> bool) -> Option<Site> {
+    let culprits = table.by(|path| {
+        let culprit = look.rules.frames.culprit(table, path);
+        culprit.filter(|_site| fits(path))
+    });
+    let longest = (culprits.iter()).max_by(|(a_site, a), (b_site, b)| {
         (a.values[0].total_cmp(&b.values[0])).then_with(|| b_site.cmp(a_site))
     });
     longest.map(|(site, _weight)| table.site(*site).clone())
@@ -184,18 +203,19 @@ fn retransmits_at(look: &Look<'_>, endpoint: &str) -> Option<Finding> {
         measured(look.evidence, is_wanted).0
     };
     let again = of("retransmits").values[0];
-    let [sends, sent_bytes, ..] = of("bytes_sent").values;
+    let [sends, _ns, sent_bytes, _] = of("bytes_sent").values;
     let segments = (sent_bytes / rule.segment_bytes).max(sends) + again;
     if again < rule.events_least {
         return None;
     }
     let (share, _samples) = proportion(&[(again, segments)], segments);
     let severity = rule.severity(share.low)?;
-    let place = waiter(look).unwrap_or_else(|| Site::thing(endpoint));
+    let who = sender(look).or_else(|| waiter(look, endpoint));
+    let place = who.unwrap_or_else(|| Site::thing(endpoint));
     let per_second = again / look.evidence.seconds();
     let summary = format!(
         "{} of the segments to `{endpoint}` have to be sent again ({}): the network on the way \
-         loses them; {} waits for it mostly in `{}`.",
+         loses them; {} sends mostly in `{}`.",
         Unit::Ratio.show(share.value),
         Unit::PerSecond.show(per_second),
         look.service(),
@@ -234,11 +254,15 @@ mod tests {
     };
 
     /// A minute of the network.
-    fn network(counts: &[(&str, [u64; 2])]) -> Evidence {
+    fn network(counts: &[(&str, [u64; 3])]) -> Evidence {
         Evidence {
             tcp_counts: table(counts),
             tcp: table(&[
                 ("main;handle;load_user;__recv", [9_000_000_000, 100]),
+                (
+                    "main;ask;__recv;first_byte_[k];client_[k];10.0.0.3:1_[k]",
+                    [5, 1],
+                ),
                 ("main;log", [1_000_000, 1]),
             ]),
             ..minute()
@@ -250,15 +274,15 @@ mod tests {
         let found = first(&network(&[
             (
                 "10.0.0.1:5432;client;first_byte;1 ms .. 2 ms",
-                [50, 75_000_000],
+                [50, 75_000_000, 0],
             ),
             (
                 "10.0.0.1:5432;client;first_byte;200 ms .. 400 ms",
-                [50, 15_000_000_000],
+                [50, 15_000_000_000, 0],
             ),
             (
                 "10.0.0.2:80;client;first_byte;1 ms .. 2 ms",
-                [5_000, 7_500_000_000],
+                [5_000, 7_500_000_000, 0],
             ),
         ]));
         assert_eq!(
@@ -270,13 +294,28 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_for_the_endpoint_itself_is_named() {
+        let slow = "10.0.0.3:1;client;first_byte;200 ms .. 400 ms";
+        let found = first(&network(&[(slow, [50, 15_000_000_000, 0])]));
+        assert_eq!("ask", &*found.place.function);
+        assert!(
+            found.summary.contains("300 ms on the average"),
+            "{}",
+            found.summary
+        );
+    }
+
+    #[test]
     fn quick_answers_few_of_them_and_our_own_are_fine() {
         for counts in [
-            ("a:1;client;first_byte;1 ms .. 2 ms", [5_000, 7_500_000_000]),
-            ("a:1;client;first_byte;1 s .. 2 s", [3, 4_500_000_000]),
+            (
+                "a:1;client;first_byte;1 ms .. 2 ms",
+                [5_000, 7_500_000_000, 0],
+            ),
+            ("a:1;client;first_byte;1 s .. 2 s", [3, 4_500_000_000, 0]),
             (
                 "a:1;server;first_byte;1 s .. 2 s",
-                [5_000, 7_500_000_000_000],
+                [5_000, 7_500_000_000_000, 0],
             ),
         ] {
             assert!(kinds(&network(&[counts])).is_empty(), "{counts:?}");
@@ -286,8 +325,8 @@ mod tests {
     #[test]
     fn connections_that_fail_are_found() {
         let failing = network(&[
-            ("db:1;client;connect_refused", [40, 0]),
-            ("db:1;client;connect;64 µs .. 128 µs", [60, 5_000_000]),
+            ("db:1;client;connect_refused", [40, 0, 0]),
+            ("db:1;client;connect;64 µs .. 128 µs", [60, 5_000_000, 0]),
         ]);
         assert!(
             first(&failing)
@@ -300,13 +339,24 @@ mod tests {
     fn a_path_that_loses_segments_is_found() {
         let counts = |again: u64| {
             network(&[
-                ("a:1;client;retransmits", [again, again]),
-                ("a:1;client;bytes_sent", [1_000, 144_800_000]),
+                ("a:1;client;retransmits", [again, 0, 0]),
+                ("a:1;client;bytes_sent", [1_000, 0, 144_800_000]),
             ])
         };
         let found = first(&counts(5_000));
         assert_eq!(FindingKind::Retransmits, found.kind);
         assert_eq!(Severity::Warning, found.severity);
+        assert_eq!(
+            "load_user", &*found.place.function,
+            "nobody was seen sending"
+        );
+        let mut sending = counts(5_000);
+        sending.syscall = table(&[
+            ("main;replicate;__send;sendto_[k]", [9_000_000_000, 100]),
+            ("main;log;__write;write_[k]", [1_000_000, 1]),
+            ("main;wait;epoll_wait_[k]", [50_000_000_000, 1]),
+        ]);
+        assert_eq!("replicate", &*first(&sending).place.function);
         assert!(kinds(&counts(50)).is_empty());
         assert!(kinds(&counts(5)).is_empty());
     }

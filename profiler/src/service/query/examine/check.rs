@@ -232,9 +232,9 @@ impl Measuring<'_> {
         let Some(period) = self.period("tcp_counts")? else {
             return Ok(None);
         };
-        let table = self.table(&period, "tcp_counts", &["events", "amount"])?;
+        let table = self.table(&period, "tcp_counts", &["events", "time"])?;
         let mut lengths = Histogram::default();
-        let (mut events, mut amount) = (0.0, 0.0);
+        let (mut events, mut time_ns) = (0.0, 0.0);
         for path in &table.paths {
             let levels: Vec<&str> = (path.sites.iter())
                 .map(|s| &*table.sites[*s as usize].function)
@@ -246,7 +246,7 @@ impl Measuring<'_> {
                 continue;
             }
             events += to_f64(path.values[0]);
-            amount += to_f64(path.values[1]);
+            time_ns += to_f64(path.values[1]);
             if let Some(bucket) = rest.first() {
                 lengths.add(bucket, to_f64(path.values[0]));
             }
@@ -254,7 +254,7 @@ impl Measuring<'_> {
         if events <= 0.0 {
             return Ok(None);
         }
-        let mean = || Interval::exact(amount / events);
+        let mean = || Interval::exact(time_ns / events);
         let interval = lengths.quantile(quantile).unwrap_or_else(mean);
         Ok(Some(self.measured(interval, "tcp_counts", "events")))
     }
@@ -321,7 +321,7 @@ impl Measuring<'_> {
         }
         let details = wanted.iter().take(DETAILS_MAX);
         measured.details = details
-            .map(|finding| format!("{}: {}", finding.kind, finding.summary))
+            .map(|finding| format!("{}: {}{}", finding.kind, finding.summary, at(finding)))
             .collect();
         Ok(Some(measured))
     }
@@ -369,6 +369,16 @@ impl Measuring<'_> {
             })
             .collect();
         Ok(Some(measured))
+    }
+}
+
+/// Where a finding is, where that is known: ` at src/table.c:24`.
+fn at(finding: &Finding) -> String {
+    let place = &finding.place;
+    if place.file.is_empty() || place.line == 0 {
+        String::new()
+    } else {
+        format!(" at {}:{}", place.file, place.line)
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) fn evidence(
         )?,
         page_fault: read("page_fault", &["faults", "memory"], &[0])?,
         tcp: read("tcp", &["time", "events"], &[])?,
-        tcp_counts: read("tcp_counts", &["events", "amount"], &[])?,
+        tcp_counts: read("tcp_counts", &["events", "time", "transferred"], &[])?,
     }))
 }
 

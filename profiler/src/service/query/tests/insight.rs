@@ -43,7 +43,11 @@ const ALLOC: Kinds = &[
     ("free_objects", "count"),
 ];
 /// Network measures.
-const TCP_COUNTS: Kinds = &[("events", "count"), ("amount", "nanoseconds")];
+const TCP_COUNTS: Kinds = &[
+    ("events", "count"),
+    ("time", "nanoseconds"),
+    ("transferred", "bytes"),
+];
 
 /// A store that is filled window by window.
 #[derive(Default)]
@@ -187,8 +191,8 @@ fn minute() -> World {
             ("tcp_counts", TCP_COUNTS),
             &api,
             &[
-                ("db:5432;client;connect;1 ms .. 2 ms", &[90, 130_000_000]),
-                ("db:5432;client;connect;4 ms .. 8 ms", &[10, 60_000_000]),
+                ("db:5432;client;connect;1 ms .. 2 ms", &[90, 130_000_000, 0]),
+                ("db:5432;client;connect;4 ms .. 8 ms", &[10, 60_000_000, 0]),
             ],
         );
     }
