@@ -14,7 +14,7 @@ use super::{
     client::{Client, ask, connect, refused},
     diff, flame_graph,
     format::Forms,
-    function, json, listing, regressions, series, top, watch,
+    function, json, lately, listing, regressions, series, top, watch,
 };
 use crate::{cli::exit::print, wire::v1::generated::BurstRequest};
 
@@ -98,7 +98,11 @@ fn what_changed<'a>(
     to: &'a ConnectionArgs,
     asked: &'a RegressionsArgs,
 ) -> Answered<'a> {
-    Box::pin(regressions::run(client, to, asked))
+    if asked.is_bare() {
+        Box::pin(lately::run(client, to, asked))
+    } else {
+        Box::pin(regressions::run(client, to, asked))
+    }
 }
 
 /// Asks for alerts.

@@ -88,7 +88,7 @@ pub fn bottlenecks(
 
 /// Services that have data; the empty name alone when the selection is looked at as one, or when
 /// nothing in it belongs to a service.
-fn services(
+pub(super) fn services(
     reader: &Reader,
     scope: &Scope,
     is_whole: bool,

@@ -36,6 +36,7 @@ fn code_of(error: &QueryError) -> Code {
         | QueryError::Kind { .. }
         | QueryError::Units { .. }
         | QueryError::Store(StoreError::Regex { .. }) => Code::InvalidArgument,
+        QueryError::NoEarlierBuild => Code::NotFound,
         QueryError::TooManyStacks { .. }
         | QueryError::TooManyLines { .. }
         | QueryError::Busy { .. }

@@ -362,7 +362,65 @@ fn a_slower_function_is_found_against_every_earlier_time_and_build() {
     assert!(found.comparison.slower.is_empty() && found.comparison.faster.is_empty());
     let first = wanted(samples(0, 300), Against::PreviousBuild);
     let none = regressions(&reader, &first, &limits());
-    assert!(matches!(none, Err(QueryError::Missing { .. })), "{none:?}");
+    assert!(matches!(none, Err(QueryError::NoEarlierBuild)), "{none:?}");
+}
+
+#[test]
+fn a_version_that_is_slower_is_found_where_builds_do_not_change() {
+    let mut world = World::default();
+    for (second, version, serialize) in [(0, "1", 500), (300, "2", 700)] {
+        for window in 0..30 {
+            let labels = [("service", "api"), (label::VERSION, version)];
+            let stacks: [(&str, &[u64]); 2] = [
+                ("main;serialize", &[serialize, 0]),
+                ("main;rest", &[9_000, 0]),
+            ];
+            world.add(second + window * 10, ("cpu", CPU), &labels, &stacks);
+        }
+    }
+    let asked = wanted(samples(300, 600), Against::PreviousBuild);
+    let found = regressions(&world.reader(), &asked, &limits()).unwrap();
+    let slower = &found.comparison.slower[0];
+    assert_eq!("serialize", &*slower.place.function);
+    assert!(
+        found.texts[0].contains("version=\"1\""),
+        "{:?}",
+        found.texts
+    );
+}
+
+#[test]
+fn a_limit_on_regressions_looks_at_each_service_and_as_far_back_as_it_says() {
+    let mut world = World::default();
+    five_minutes(&mut world, DAY_SECONDS, "a", 500);
+    five_minutes(&mut world, DAY_SECONDS + 300, "b", 600);
+    for second in (0..600).step_by(10) {
+        let fine: [(&str, &[u64]); 2] = [("main;a", &[500, 0]), ("main;b", &[500, 0])];
+        let labels = [
+            ("service", "fine"),
+            (label::BUILD_ID, "c"),
+            (label::EXE, "/bin/fine"),
+        ];
+        world.add(DAY_SECONDS + second, ("cpu", CPU), &labels, &fine);
+    }
+    let checked = |limit: &str| {
+        let text = format!("[[limit]]\nname = \"n\"\nmeasure = \"regressions\"\n{limit}");
+        let budget = Budget::read(&text).unwrap();
+        let when = (seconds(DAY_SECONDS + 570, DAY_SECONDS + 600), None);
+        let checked = check(&world.reader(), &budget, &Rules::default(), when, &limits());
+        checked.unwrap().limits.remove(0)
+    };
+    let broken = checked("against = \"previous_build\"");
+    assert_eq!(Verdict::Broken, broken.verdict);
+    let details = &broken.measured.details;
+    assert!(
+        details[0].starts_with("`serialize` of `api`: "),
+        "{details:?}"
+    );
+    assert_eq!(1, details.len(), "{details:?}");
+    // Half a minute is too little to tell.
+    let short = checked("against = \"previous_build\"\nwindow = \"30s\"");
+    assert_eq!(Verdict::Kept, short.verdict, "{short:?}");
 }
 
 #[test]
