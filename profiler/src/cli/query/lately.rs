@@ -67,7 +67,8 @@ pub(super) async fn run(
     }
     found.retain(Lately::is_compared);
     let bytes = if form == Form::Json {
-        json::text(&Value::Array(found.iter().map(lately_json).collect()))
+        let all: Vec<Value> = found.iter().map(lately_json).collect();
+        json::text(&json!({ "comparisons": all }))
     } else {
         text(&found).into_bytes()
     };

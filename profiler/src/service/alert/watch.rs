@@ -107,12 +107,11 @@ impl Alerting {
         };
         let when = (window_of(budget, now), None);
         for limit in &budget.limits {
-            let (judged, at) = match self.still_holds(limit, now) {
-                Some(look) => look,
-                None => {
-                    let rules = &self.0.guide.rules;
-                    (check_limit(reader, limit, rules, when, &limits)?, now)
-                }
+            let (judged, at) = if let Some(look) = self.still_holds(limit, now) {
+                look
+            } else {
+                let rules = &self.0.guide.rules;
+                (check_limit(reader, limit, rules, when, &limits)?, now)
             };
             if let Err(error) = self.observe(limit, &judged, now) {
                 tracing::error!(%error, alert = limit.name, "the state of an alert was not kept");

@@ -1,6 +1,6 @@
 //! Two selections, compared function by function.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     bottlenecks::quality,
@@ -168,7 +168,7 @@ struct Build {
     total: u64,
 }
 
-/// The heaviest build of a selection, and the one that was there before it.
+/// The newest build of a selection, and the one that was there before it.
 fn builds(
     reader: &Reader,
     after: &Selection,
@@ -210,7 +210,7 @@ fn builds_by(
         })
     });
     let builds: Vec<Build> = builds.filter(|build| !build.names[0].is_empty()).collect();
-    let Some(current) = builds.iter().max_by_key(|build| build.total) else {
+    let Some(current) = newest(&builds) else {
         return Ok(None);
     };
     let earlier = (builds.iter())
@@ -230,6 +230,20 @@ fn builds_by(
         end: until,
     };
     Ok(Some((of(previous, before), of(current, after.range))))
+}
+
+/// The newest build of what weighs most: one that just came is compared while the one before it still
+/// runs elsewhere.
+fn newest(builds: &[Build]) -> Option<&Build> {
+    let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
+    for build in builds {
+        *totals.entry(&build.names[1]).or_default() += build.total;
+    }
+    let (heaviest, _total) = totals.into_iter().max_by_key(|(_name, total)| *total)?;
+    let present = builds.iter().filter(|build| 0 < build.total);
+    present
+        .filter(|build| build.names[1] == heaviest)
+        .max_by_key(|build| build.seen[0])
 }
 
 /// Reads one side: weights of functions by slice.

@@ -9,7 +9,7 @@ use crate::{
         Task, TimeRange, ValueType, label,
     },
     service::{
-        insight::{Against, Budget, FindingKind, Rules, Settings, Severity, Verdict},
+        insight::{Against, Budget, FindingKind, Judged, Rules, Settings, Severity, Verdict},
         query::{
             Ask, Guide, Ledger, LedgerRow, QueryError, Reader, Wanted, bottlenecks, check, ledger,
             regressions,
@@ -403,14 +403,14 @@ fn a_limit_on_regressions_looks_at_each_service_and_as_far_back_as_it_says() {
         ];
         world.add(DAY_SECONDS + second, ("cpu", CPU), &labels, &fine);
     }
-    let checked = |limit: &str| {
+    let checked = |world: &World, limit: &str| {
         let text = format!("[[limit]]\nname = \"n\"\nmeasure = \"regressions\"\n{limit}");
         let budget = Budget::read(&text).unwrap();
         let when = (seconds(DAY_SECONDS + 570, DAY_SECONDS + 600), None);
         let checked = check(&world.reader(), &budget, &Rules::default(), when, &limits());
         checked.unwrap().limits.remove(0)
     };
-    let broken = checked("against = \"previous_build\"");
+    let broken = checked(&world, "against = \"previous_build\"");
     assert_eq!(Verdict::Broken, broken.verdict);
     let details = &broken.measured.details;
     assert!(
@@ -418,9 +418,20 @@ fn a_limit_on_regressions_looks_at_each_service_and_as_far_back_as_it_says() {
         "{details:?}"
     );
     assert_eq!(1, details.len(), "{details:?}");
-    // Half a minute is too little to tell.
-    let short = checked("against = \"previous_build\"\nwindow = \"30s\"");
-    assert_eq!(Verdict::Kept, short.verdict, "{short:?}");
+    // A build that just came is compared although most of the data is of the one before it.
+    five_minutes(&mut world, DAY_SECONDS - 300, "a", 500);
+    let broken = checked(&world, "against = \"previous_build\"\nwindow = \"20m\"");
+    assert_eq!(Verdict::Broken, broken.verdict, "{broken:?}");
+    // How far back it looks can be seen in what shows it.
+    let from = |judged: &Judged, second: u64| {
+        let start = START + Duration::from_secs(DAY_SECONDS + second);
+        let from = format!("--from {} ", start.as_secs());
+        let command = &judged.measured.command;
+        assert!(command.contains(&from), "{command} instead of {from}");
+    };
+    from(&checked(&world, ""), 0);
+    from(&checked(&world, "window = \"1m\""), 540);
+    from(&checked(&world, "window = \"10s\""), 570);
 }
 
 #[test]
