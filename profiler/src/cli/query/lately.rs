@@ -19,17 +19,19 @@ use crate::{
 
 /// Most services that are compared.
 const SERVICES_MAX: u32 = 64;
-/// With what each is compared, and how that is told.
-const COMPARED: [(Than, &str); 3] = [
-    (Than::PreviousBuild, "the build before"),
-    (Than::Yesterday, "yesterday"),
-    (Than::LastWeek, "last week"),
+/// With what something is compared, and how programs and people say that.
+type Compared = (Than, &'static str, &'static str);
+/// With what each service is compared.
+const COMPARED: [Compared; 3] = [
+    (Than::PreviousBuild, "previous_build", "the build before"),
+    (Than::Yesterday, "yesterday", "yesterday"),
+    (Than::LastWeek, "last_week", "last week"),
 ];
 
 /// One service, compared with something.
 struct Lately {
     service: String,
-    than: &'static str,
+    than: Compared,
     answer: RegressionsResponse,
 }
 
@@ -54,13 +56,13 @@ pub(super) async fn run(
     let form = args.output.form(Forms::of_text("regressions"))?;
     let mut found = Vec::new();
     for service in services(client, to, args).await? {
-        for (than, words) in COMPARED {
-            let Some(answer) = compare(client, to, args, (&service, than)).await? else {
+        for than in COMPARED {
+            let Some(answer) = compare(client, to, args, (&service, than.0)).await? else {
                 continue;
             };
             found.push(Lately {
                 service: service.clone(),
-                than: words,
+                than,
                 answer,
             });
         }
@@ -119,14 +121,14 @@ fn text(found: &[Lately]) -> String {
     let mut text = String::new();
     for lately in found.iter().filter(|lately| lately.has_changed()) {
         let service = clean(&lately.service);
-        let _infallible = writeln!(text, "{service}, against {}", lately.than);
+        let _infallible = writeln!(text, "{service}, against {}", lately.than.2);
         text += &draw(&lately.answer);
         text.push('\n');
     }
     let same = found.iter().filter(|lately| !lately.has_changed());
     for lately in same {
         let service = clean(&lately.service);
-        let _infallible = writeln!(text, "{service}: nothing against {}", lately.than);
+        let _infallible = writeln!(text, "{service}: nothing against {}", lately.than.2);
     }
     text
 }
@@ -135,7 +137,7 @@ fn text(found: &[Lately]) -> String {
 fn lately_json(lately: &Lately) -> Value {
     json!({
         "service": lately.service,
-        "against": lately.than,
+        "against": lately.than.1,
         "changes": json::regressions(&lately.answer),
     })
 }
@@ -156,7 +158,7 @@ mod tests {
         };
         Lately {
             service: service.to_owned(),
-            than: "yesterday",
+            than: COMPARED[1],
             answer: RegressionsResponse {
                 slower: slower.iter().map(change).collect(),
                 before_samples: 10.0,
