@@ -50,9 +50,12 @@ pub struct ProbeConfig {
     /// Waits off the CPU of this length or longer are all sent; shorter ones with a probability in
     /// proportion. Nanoseconds, at most [`crate::limits::DRAW_PERIOD_NS_MAX`].
     pub off_cpu_period_ns: u64,
+    /// Mean number of bytes between two allocations that are sent, at most
+    /// [`crate::limits::ALLOC_PERIOD_BYTES_MAX`].
+    pub alloc_period_bytes: u64,
     /// Thread name to sample, with `FILTER_COMM`, padded with zeros.
     pub comm: [u8; COMM_SIZE_BYTES],
 }
 
-const _: () = assert!(size_of::<ProbeConfig>() == 80);
-const _: () = assert!(core::mem::offset_of!(ProbeConfig, comm) == 64);
+const _: () = assert!(size_of::<ProbeConfig>() == 88);
+const _: () = assert!(core::mem::offset_of!(ProbeConfig, comm) == 72);

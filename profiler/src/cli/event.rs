@@ -11,6 +11,11 @@ pub(super) enum EventName {
     Cpu,
     /// Time off the CPU: waiting, by reason, or preempted
     Offcpu,
+    /// Memory that programs allocate and free, sampled by bytes
+    Alloc,
+    /// Memory that the kernel gives programs when they first touch it
+    #[value(name = "page_fault")]
+    PageFault,
 }
 
 impl From<EventName> for Signal {
@@ -18,6 +23,8 @@ impl From<EventName> for Signal {
         match name {
             EventName::Cpu => Self::Cpu,
             EventName::Offcpu => Self::OffCpu,
+            EventName::Alloc => Self::Alloc,
+            EventName::PageFault => Self::PageFault,
         }
     }
 }

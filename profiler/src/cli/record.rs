@@ -61,6 +61,9 @@ pub struct RecordArgs {
     /// proportion to their length [default: 1000]
     #[arg(long, value_name = "USECS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     offcpu_period: Option<u32>,
+    /// Mean number of bytes allocated between two allocations that are sampled [default: 524288]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    alloc_period: Option<u64>,
     /// Samples a second, on each CPU
     #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
@@ -178,6 +181,9 @@ fn signal_options(args: &RecordArgs) -> SignalOptions {
     if let Some(period) = args.offcpu_period {
         options.off_cpu_period = Duration::from_micros(period.into());
     }
+    if let Some(bytes) = args.alloc_period {
+        options.alloc_period_bytes = bytes;
+    }
     options
 }
 
@@ -270,6 +276,9 @@ fn overwrite_line(text: &str) {
 fn summarize(recording: &Recording, written: &[PathBuf]) {
     for profile in &recording.profiles {
         eprint(&render::top(profile, TOP_FUNCTIONS));
+        if profile.signal == Signal::Alloc && !recording.live.is_empty() {
+            eprint(&render::live_heap(profile, &recording.live, TOP_FUNCTIONS));
+        }
         if profile.signal == Signal::OffCpu {
             eprint(&reasons_line(profile));
         }

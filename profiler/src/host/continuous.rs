@@ -136,6 +136,7 @@ pub fn watch(
         let namer = scope.spawn(move || name_all(&waiting, inlines, vdso.as_ref(), deliver));
         raise_priority();
         let cpus = hooks::attach(&mut host.probe, &options.signals, options.rate_hz)?;
+        host.start_allocations();
         let started_after = clock::monotonic().saturating_sub(begun);
         let mut cutter = Cutter::start(options, cpus, jobs, started_after);
         let result = cutter.run(&mut host, labels, shutdown);
@@ -288,6 +289,7 @@ impl Cutter {
                 bail!("the numbers of object files are used up; start again");
             }
         }
+        host.stop_allocations();
         hooks::detach(
             &mut host.probe,
             &SignalOptions::of(self.signals.iter().copied()),

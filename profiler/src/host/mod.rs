@@ -4,9 +4,13 @@
 //! is a type of `model`, and `run` connects them.
 
 pub mod aggregate;
+mod allocations;
+pub mod allocator;
+mod allocator_watch;
 mod command;
 mod continuous;
 pub mod daemon;
+pub mod heap;
 mod hooks;
 mod kernel_counts;
 pub mod labels;

@@ -86,6 +86,15 @@ impl Windows {
         }
     }
 
+    /// Counts what was lost of one signal.
+    pub(super) fn lose_of(&mut self, signal: Signal, loss: Loss, count: u64) {
+        for window in &mut self.current {
+            if window.signal == signal {
+                window.lose_many(loss, count);
+            }
+        }
+    }
+
     /// Samples of these windows so far.
     pub(super) fn samples(&self) -> u64 {
         self.current.iter().map(|window| window.samples).sum()
@@ -119,7 +128,7 @@ fn program_of(processes: &ProcessTable, pid: Pid) -> Option<Program> {
 }
 
 /// Finds the mappings of bare frames: what the probe could not know, the daemon may know by now.
-fn locate(processes: &ProcessTable, mut sample: StackSample) -> StackSample {
+pub(super) fn locate(processes: &ProcessTable, mut sample: StackSample) -> StackSample {
     for frame in &mut sample.user {
         if let UserFrame::Bare(address) = *frame {
             *frame = processes.locate(sample.pid, address);

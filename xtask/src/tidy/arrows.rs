@@ -20,6 +20,8 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("object", &["model"]),
     ("unwind", &["model", "object"]),
     ("labels", &["model", "clock", "telemetry"]),
+    ("allocator", &["model", "object"]),
+    ("heap", &["model"]),
     ("aggregate", &["model"]),
     ("symbolize", &["model", "object"]),
     ("governor", &["model", "clock", "telemetry", "config"]),
@@ -68,6 +70,8 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
             "object",
             "unwind",
             "labels",
+            "allocator",
+            "heap",
             "aggregate",
             "symbolize",
             "governor",
@@ -109,7 +113,7 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
 pub(super) const ROOMS: &[&str] = &["host", "service"];
 
 /// Stages that may name the kernel ABI, `profiler_common`, and the root that connects them.
-pub(super) const KERNEL_ABI_USERS: &[&str] = &["probe", "ring", "unwind", "host/run"];
+pub(super) const KERNEL_ABI_USERS: &[&str] = &["probe", "ring", "unwind", "allocator", "host/run"];
 
 /// What the table lets a stage name; `None` for a stage that is not in the table.
 pub(super) fn allowed(stage: &str) -> Option<&'static [&'static str]> {

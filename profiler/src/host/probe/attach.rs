@@ -43,7 +43,7 @@ pub struct Sampling {
 }
 
 /// CPUs that are online.
-fn cpus() -> Result<Vec<u32>, ProbeError> {
+pub(super) fn cpus() -> Result<Vec<u32>, ProbeError> {
     online_cpus().map_err(|(path, source)| ProbeError::Cpus {
         path: path.to_owned(),
         source,

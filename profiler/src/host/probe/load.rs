@@ -11,13 +11,16 @@ use aya_log::EbpfLogger;
 use profiler_common::{
     ABI_VERSION,
     counter::{Counter, Tally, slot_of},
-    limits::{COMM_SIZE_BYTES, DRAW_PERIOD_NS_MAX, NODES_MAX, OFF_CPU_THREADS_MAX},
+    limits::{
+        ALLOC_PERIOD_BYTES_MAX, ALLOCATORS_MAX, COMM_SIZE_BYTES, DRAW_PERIOD_NS_MAX,
+        LIVE_ALLOCATIONS_MAX, NODES_MAX, OFF_CPU_THREADS_MAX,
+    },
     probe_config::{FILTER_CGROUP, FILTER_COMM, FILTER_PID, OFFSET_MISSING, ProbeConfig},
     sample::SignalCode,
 };
 
 use super::{
-    KernelMappings, KernelRules, KernelTables, ProbeError,
+    AllocatorProbes, KernelMappings, KernelRules, KernelTables, LiveAllocations, ProbeError,
     abi::Abi,
     btf::KernelTypes,
     off_cpu::{Arrival, load_off_cpu},
@@ -27,7 +30,8 @@ use super::{
 use crate::model::{Pid, Signal};
 
 /// The kernel side, compiled by `build.rs`.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
+pub(super) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
 
 /// Bytes of the kernel stack of a task, and of the registers at its top.
 /// Source: `THREAD_SIZE` of x86-64 without KASAN; used only before 5.15, where no helper tells.
@@ -74,6 +78,8 @@ pub struct Probe {
     pub(super) sampler: &'static str,
     /// How the end of a wait off the CPU is seen, when waits are measured.
     pub(super) off_cpu: Option<Arrival>,
+    /// What probes allocators, when allocations are watched.
+    allocations: Option<(AllocatorProbes, LiveAllocations)>,
     /// Mappings by process.
     pub mappings: KernelMappings,
     /// Unwind tables by slot.
@@ -115,6 +121,11 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         .map_max_entries("MAPPINGS", nodes)
         .map_max_entries("TARGETS", nodes)
         .map_max_entries("DEPARTURES", departures_wanted(options))
+        .map_max_entries(
+            "LIVE_ALLOCATIONS",
+            when_alloc(options, LIVE_ALLOCATIONS_MAX),
+        )
+        .map_max_entries("ALLOCATORS", when_alloc(options, ALLOCATORS_MAX))
         .load(OBJECT)
         .map_err(ProbeError::Load)?;
     let mut logger = EbpfLogger::init(&mut object).map_err(ProbeError::Log)?;
@@ -131,8 +142,15 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
     } else {
         None
     };
+    let allocations = if options.signals.watches(&[Signal::Alloc]) {
+        let probes = AllocatorProbes::load(&mut object, sampler)?;
+        Some((probes, LiveAllocations::take(&mut object)?))
+    } else {
+        None
+    };
     let mut probe = Probe {
         sampler,
+        allocations,
         off_cpu,
         mappings: KernelMappings::new(take_map(&mut object, "MAPPINGS")?)?,
         tables: Some((
@@ -209,6 +227,15 @@ fn departures_wanted(options: &ProbeOptions) -> u32 {
     }
 }
 
+/// So many elements of a map when allocations are watched, else the fewest there can be.
+fn when_alloc(options: &ProbeOptions, elements: u32) -> u32 {
+    if options.signals.watches(&[Signal::Alloc]) {
+        elements
+    } else {
+        1
+    }
+}
+
 /// Two seconds of samples, in bytes, as a power of two.
 fn ring_size_bytes(options: &ProbeOptions) -> u32 {
     let drawn = [Signal::OffCpu, Signal::Syscall, Signal::Alloc, Signal::Tcp];
@@ -272,6 +299,10 @@ fn probe_config(options: &ProbeOptions) -> ProbeConfig {
             })
             .unwrap_or(OFFSET_MISSING),
         off_cpu_period_ns: period_ns(options.signals.off_cpu_period),
+        alloc_period_bytes: options
+            .signals
+            .alloc_period_bytes
+            .clamp(1, ALLOC_PERIOD_BYTES_MAX),
         user_regs_offset: KERNEL_STACK_SIZE_BYTES - REGISTERS_SIZE_BYTES,
         frame_pointers_only: u32::from(options.unwinding == Unwinding::FramePointers),
         task_in_execve_bits: types
@@ -324,6 +355,11 @@ impl Probe {
         self.tables
             .take()
             .ok_or(ProbeError::Missing { name: "TABLES" })
+    }
+
+    /// Hands out what probes allocators, once; nothing when allocations are not watched.
+    pub fn take_allocations(&mut self) -> Option<(AllocatorProbes, LiveAllocations)> {
+        self.allocations.take()
     }
 
     /// Whether user stacks are followed with tables.
@@ -380,7 +416,7 @@ fn take_map(object: &mut Ebpf, name: &'static str) -> Result<Map, ProbeError> {
 }
 
 /// A map of the object by name and type.
-fn typed_map<M>(object: &mut Ebpf, name: &'static str) -> Result<M, ProbeError>
+pub(super) fn typed_map<M>(object: &mut Ebpf, name: &'static str) -> Result<M, ProbeError>
 where
     M: TryFrom<Map, Error = aya::maps::MapError>,
 {

@@ -5,6 +5,7 @@
 //! **Invariant:** every hook is chosen by trying it, never by the kernel's version.
 
 mod abi;
+mod allocators;
 mod attach;
 mod btf;
 mod error;
@@ -14,10 +15,15 @@ mod kernel_tables;
 mod load;
 mod off_cpu;
 mod options;
+mod page_faults;
+mod session;
 mod survey;
 mod sys;
 
 pub use self::{
+    allocators::{
+        ALLOCATOR_SLOTS, AllocatorLink, AllocatorProbes, LiveAllocations, ProbedAllocator,
+    },
     attach::{
         Sampling, SamplingClock, attach_lifecycle, attach_sampling, detach_sampling,
         open_process_events,
@@ -29,5 +35,6 @@ pub use self::{
     load::{Filter, Probe, Unwinding, load},
     off_cpu::{attach_off_cpu, detach_off_cpu},
     options::{ProbeOptions, SignalOptions},
+    page_faults::{attach_page_faults, detach_page_faults},
     survey::{Finding, Survey, survey},
 };
