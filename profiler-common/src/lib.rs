@@ -13,6 +13,7 @@ pub mod mapping;
 pub mod notice;
 pub mod probe_config;
 pub mod sample;
+pub mod system_call;
 pub mod unwind_row;
 
 /// Version of everything in this crate. The daemon refuses a probe that was built for another.

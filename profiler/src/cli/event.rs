@@ -16,6 +16,11 @@ pub(super) enum EventName {
     /// Memory that the kernel gives programs when they first touch it
     #[value(name = "page_fault")]
     PageFault,
+    /// Time in system calls, with the stacks that make them
+    Syscall,
+    /// Every system call: how many, how they ended, how long they took
+    #[value(name = "syscall_counts")]
+    SyscallCounts,
 }
 
 impl From<EventName> for Signal {
@@ -25,6 +30,8 @@ impl From<EventName> for Signal {
             EventName::Offcpu => Self::OffCpu,
             EventName::Alloc => Self::Alloc,
             EventName::PageFault => Self::PageFault,
+            EventName::Syscall => Self::Syscall,
+            EventName::SyscallCounts => Self::SyscallCounts,
         }
     }
 }

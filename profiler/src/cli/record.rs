@@ -46,6 +46,7 @@ Examples:
   profiler record -F 999 -p 1234 -d 5 -o out.pb.gz one process, 999 times a second
   profiler record -o out.svg -o out.json -- ./app  a command, into two files
   profiler record -e cpu,offcpu -d 10 -o out.svg   on and off the CPU: out.cpu.svg, out.offcpu.svg
+  profiler record -e syscall -d 10 -o calls.svg    time in system calls, by the code that makes them
   profiler record -d 10 -o - | head                collapsed stacks to a pipe")]
 pub struct RecordArgs {
     /// What to watch
@@ -64,6 +65,10 @@ pub struct RecordArgs {
     /// Mean number of bytes allocated between two allocations that are sampled [default: 524288]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
     alloc_period: Option<u64>,
+    /// Microseconds from which on the stack of every system call counts; shorter ones are sampled in
+    /// proportion to their length [default: 1000]
+    #[arg(long, value_name = "USECS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    syscall_period: Option<u32>,
     /// Samples a second, on each CPU
     #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
@@ -184,6 +189,9 @@ fn signal_options(args: &RecordArgs) -> SignalOptions {
     if let Some(bytes) = args.alloc_period {
         options.alloc_period_bytes = bytes;
     }
+    if let Some(period) = args.syscall_period {
+        options.syscall_period = Duration::from_micros(period.into());
+    }
     options
 }
 
@@ -275,7 +283,11 @@ fn overwrite_line(text: &str) {
 /// Says what was recorded, how good it is, and where it went.
 fn summarize(recording: &Recording, written: &[PathBuf]) {
     for profile in &recording.profiles {
-        eprint(&render::top(profile, TOP_FUNCTIONS));
+        if profile.signal == Signal::SyscallCounts {
+            eprint(&render::calls(profile, TOP_FUNCTIONS));
+        } else {
+            eprint(&render::top(profile, TOP_FUNCTIONS));
+        }
         if profile.signal == Signal::Alloc && !recording.live.is_empty() {
             eprint(&render::live_heap(profile, &recording.live, TOP_FUNCTIONS));
         }

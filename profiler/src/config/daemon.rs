@@ -8,11 +8,13 @@ use super::ConfigError;
 use crate::model::Signal;
 
 /// What `signals` may name.
-const WATCHABLE: [Signal; 4] = [
+const WATCHABLE: [Signal; 6] = [
     Signal::Cpu,
     Signal::OffCpu,
     Signal::Alloc,
     Signal::PageFault,
+    Signal::Syscall,
+    Signal::SyscallCounts,
 ];
 
 /// Configuration of the daemon.
@@ -31,7 +33,7 @@ pub struct DaemonConfig {
     pub window_seconds: u64,
     /// Samples a second and CPU.
     pub rate_hz: u32,
-    /// What is watched: `cpu`, `offcpu`, `alloc`, `page_fault`.
+    /// What is watched: `cpu`, `offcpu`, `syscall`, `alloc`, `page_fault`.
     pub signals: Vec<Signal>,
     /// Whether time off the CPU is measured too: the same as one more of `signals`.
     pub offcpu: bool,
@@ -179,7 +181,7 @@ impl DaemonConfig {
             (
                 !self.signals.is_empty() && self.signals.iter().all(|s| WATCHABLE.contains(s)),
                 "signals",
-                "must name some of cpu, offcpu, alloc, page_fault",
+                "must name some of cpu, offcpu, syscall, syscall_counts, alloc, page_fault",
             ),
             (
                 (1..=1_048_576).contains(&self.spool.size_mib),

@@ -339,6 +339,7 @@ impl Cutter {
             start: self.open.start,
             duration: ended.saturating_sub(self.open.started),
         };
+        host.collect_tables(ended.saturating_sub(Duration::from_nanos(1)));
         let mut dropped = std::mem::take(&mut self.dropped);
         let counts = host.take_counts();
         let watched = |window: &Window| self.signals.contains(&window.signal);

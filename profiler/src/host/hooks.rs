@@ -5,6 +5,9 @@
 use super::probe::{self, Probe, SignalOptions};
 use crate::model::Signal;
 
+/// Signals that system calls are watched for.
+const SYSCALLS: [Signal; 2] = [Signal::Syscall, Signal::SyscallCounts];
+
 /// Starts what is to be watched; gives the number of CPUs that are sampled, zero when none is.
 ///
 /// # Errors
@@ -25,6 +28,9 @@ pub(super) fn attach(
     if options.watches(&[Signal::PageFault]) {
         probe::attach_page_faults(probe)?;
     }
+    if options.watches(&SYSCALLS) {
+        probe::attach_syscalls(probe)?;
+    }
     Ok(cpus)
 }
 
@@ -41,6 +47,9 @@ pub(super) fn detach(probe: &mut Probe, options: &SignalOptions) -> anyhow::Resu
     }
     if options.watches(&[Signal::PageFault]) {
         probe::detach_page_faults(probe)?;
+    }
+    if options.watches(&SYSCALLS) {
+        probe::detach_syscalls(probe)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ pub mod aggregate;
 mod allocations;
 pub mod allocator;
 mod allocator_watch;
+mod call_rows;
 mod command;
 mod continuous;
 pub mod daemon;

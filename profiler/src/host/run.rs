@@ -142,6 +142,7 @@ pub fn record(
     hooks::detach(&mut host.probe, &options.signals)?;
     host.stop_allocations();
     host.drain();
+    host.collect_tables(clock::monotonic());
     progress(Progress::Naming);
     let span = Span {
         start: span_start,

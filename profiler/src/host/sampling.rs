@@ -20,9 +20,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{
     allocations::Allocations,
     allocator_watch::AllocatorWatch,
+    call_rows,
     kernel_counts::KernelCounts,
     naming, object,
-    probe::{self, Filter, KernelMapping, Probe, ProbeOptions, SignalOptions, Unwinding},
+    probe::{
+        self, CallTable, Filter, KernelMapping, Probe, ProbeOptions, SignalOptions, Unwinding,
+    },
     process::{Changes, Object, ProcessTable, processes_by_cpu_time},
     ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
     scheduler_text::SchedulerText,
@@ -67,6 +70,8 @@ pub struct Cost {
     pub sampler: Option<(Duration, u64)>,
     /// Time inside the programs at the start and at the end of a wait off the CPU, and their runs.
     pub off_cpu: Option<[(Duration, u64); 2]>,
+    /// Time inside the programs at the start and at the end of a system call, and their runs.
+    pub syscalls: Option<[(Duration, u64); 2]>,
     /// Samples that the probe sent.
     pub samples_sent: u64,
     /// User frames walked.
@@ -105,6 +110,8 @@ pub(super) struct Host {
     /// What lives, while allocations are watched.
     pub(super) allocations: Option<Allocations>,
     undecodable: u64,
+    /// Rows that an exact table has room for.
+    table_rows: u64,
     /// What the probe had counted when it was last asked.
     counted: KernelCounts,
     refreshed_at: Duration,
@@ -146,6 +153,7 @@ impl Host {
             allocations: live
                 .map(|live| Allocations::new(options.signals.alloc_period_bytes, live)),
             undecodable: 0,
+            table_rows: u64::from(probe::call_rows()),
             counted: KernelCounts::default(),
             refreshed_at: clock::monotonic(),
         };
@@ -201,6 +209,7 @@ impl Host {
                 Err(_malformed) => self.windows.lose(Loss::Undecodable),
             }
         }
+        self.collect_full_tables(now);
         (self.probe.flush_log)();
         for pid in self.processes.forget_ended(now) {
             self.windows.forget_labels(pid);
@@ -251,6 +260,34 @@ impl Host {
     pub(super) fn stop_allocations(&mut self) {
         if let Some(watch) = self.allocators.take() {
             watch.stop();
+        }
+    }
+
+    /// Takes the exact tables when they are half full, long before the window is over.
+    fn collect_full_tables(&mut self, now: Duration) {
+        let rows = self.probe.call_table().map_or(0, |table| table.rows_made());
+        if self.table_rows / 2 < rows {
+            self.collect_tables(now);
+        }
+    }
+
+    /// Takes the exact tables as they are at `at`, with what goes on at that moment counted so far.
+    /// What cannot be taken now is taken later; only its window is wrong then.
+    pub(super) fn collect_tables(&mut self, at: Duration) {
+        if let Err(error) = self.probe.charge_calls_in_flight() {
+            tracing::warn!("system calls in flight are not counted: {error:#}");
+        }
+        let rows = match self.probe.call_table().map(CallTable::take_rows) {
+            Some(Ok(rows)) => rows,
+            Some(Err(error)) => {
+                tracing::warn!("the table of system calls stays for later: {error:#}");
+                return;
+            }
+            None => return,
+        };
+        for row in &rows {
+            self.windows
+                .add(call_rows::to_sample(row, at), &self.processes);
         }
     }
 
@@ -409,6 +446,7 @@ impl Host {
         Cost {
             sampler: self.probe.sampler_run_time(),
             off_cpu: self.probe.off_cpu_run_time(),
+            syscalls: self.probe.syscall_run_time(),
             samples_sent: self.probe.tally(SignalCode::Cpu, Tally::Sent),
             frames_walked: self.probe.count(Counter::FramesWalked),
             table_size_bytes,

@@ -137,7 +137,7 @@ fn record_until_printed(program: &Path, argument: &str) -> (Recording, String) {
 fn a_leak_grows_at_its_rate_and_churn_does_not() {
     let _turn = require_root!();
     let seconds = 20.0;
-    let (mut recording, said) = record_until_printed(&workload("leak").unwrap(), "20");
+    let (recording, said) = record_until_printed(&workload("leak").unwrap(), "20");
     recording.interrupt().unwrap();
     let outcome = recording.outcome().unwrap();
     check_quality(&outcome);
@@ -183,7 +183,7 @@ fn a_leak_grows_at_its_rate_and_churn_does_not() {
 #[test]
 fn memory_is_its_process_s_own() {
     let _turn = require_root!();
-    let (mut recording, said) = record_until_printed(&workload("heirs").unwrap(), "5");
+    let (recording, said) = record_until_printed(&workload("heirs").unwrap(), "5");
     recording.interrupt().unwrap();
     let outcome = recording.outcome().unwrap();
     let truth: f64 = said.trim().parse().unwrap();

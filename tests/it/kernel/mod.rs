@@ -23,4 +23,5 @@ mod mixed_load;
 mod alloc;
 mod daemon;
 mod off_cpu;
+mod syscall;
 mod watch;

@@ -82,7 +82,6 @@ impl AllocatorProbes {
     /// # Errors
     /// What the kernel refused: it has no uprobes.
     pub(super) fn load(object: &mut Ebpf, sampler: &str) -> Result<Self, ProbeError> {
-        let ranges = typed_map(object, "ALLOCATORS")?;
         let kind = usize::from(sampler != TABLE_SAMPLER);
         let session = SESSION.get(kind).copied().unwrap_or_default();
         let programs = match load_session(object, session) {
@@ -95,6 +94,8 @@ impl AllocatorProbes {
                 load_pair(object, FINISH.get(kind).copied().unwrap_or_default())?
             }
         };
+        // Taken only now: the programs for sessions are linked with every map.
+        let ranges = typed_map(object, "ALLOCATORS")?;
         Ok(Self { programs, ranges })
     }
 

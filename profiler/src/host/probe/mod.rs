@@ -8,6 +8,7 @@ mod abi;
 mod allocators;
 mod attach;
 mod btf;
+mod call_table;
 mod error;
 mod kernel_mappings;
 mod kernel_rules;
@@ -16,9 +17,11 @@ mod load;
 mod off_cpu;
 mod options;
 mod page_faults;
+mod raw;
 mod session;
 mod survey;
 mod sys;
+mod syscall;
 
 pub use self::{
     allocators::{
@@ -28,13 +31,15 @@ pub use self::{
         Sampling, SamplingClock, attach_lifecycle, attach_sampling, detach_sampling,
         open_process_events,
     },
+    call_table::{CallRow, CallTable},
     error::ProbeError,
     kernel_mappings::{KernelMapping, KernelMappings},
     kernel_rules::KernelRules,
     kernel_tables::{KernelTables, PreparedTable},
-    load::{Filter, Probe, Unwinding, load},
+    load::{Filter, Probe, Unwinding, call_rows, load},
     off_cpu::{attach_off_cpu, detach_off_cpu},
     options::{ProbeOptions, SignalOptions},
     page_faults::{attach_page_faults, detach_page_faults},
     survey::{Finding, Survey, survey},
+    syscall::{attach_syscalls, detach_syscalls},
 };

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use aya::{
-    Ebpf,
-    programs::{KProbe, RawTracePoint},
-};
+use aya::{Ebpf, programs::KProbe};
 
 use super::{
     Probe, ProbeError,
     load::{TABLE_SAMPLER, program_mut},
+    raw::{attach_raw, detach_raw, load_raw},
 };
 
 /// The program that sees a task leave the CPU, and its tracepoint.
@@ -78,30 +76,6 @@ fn attach_kprobe(object: &mut Ebpf, sampler: &str) -> Result<Arrival, ProbeError
     })
 }
 
-/// Loads a program for a raw tracepoint.
-fn load_raw(object: &mut Ebpf, name: &'static str) -> Result<(), ProbeError> {
-    let program: &mut RawTracePoint = program_mut(object, name)?;
-    program.load().map_err(|source| ProbeError::LoadProgram {
-        program: name,
-        source,
-    })
-}
-
-/// Attaches a loaded program to its raw tracepoint.
-fn attach_raw(
-    object: &mut Ebpf,
-    (name, tracepoint): (&'static str, &str),
-) -> Result<(), ProbeError> {
-    let program: &mut RawTracePoint = program_mut(object, name)?;
-    match program.attach(tracepoint) {
-        Ok(_link) => Ok(()),
-        Err(source) => Err(ProbeError::Attach {
-            program: name,
-            source,
-        }),
-    }
-}
-
 /// Starts measuring time off the CPU, which the probe was loaded for; says at which hook waits end.
 ///
 /// # Errors
@@ -129,15 +103,6 @@ pub fn detach_off_cpu(probe: &mut Probe) -> Result<(), ProbeError> {
             })
         }
     }
-}
-
-/// Detaches a program from its raw tracepoint.
-fn detach_raw(object: &mut Ebpf, name: &'static str) -> Result<(), ProbeError> {
-    let program: &mut RawTracePoint = program_mut(object, name)?;
-    program.unload().map_err(|source| ProbeError::Attach {
-        program: name,
-        source,
-    })
 }
 
 impl Probe {

@@ -73,12 +73,14 @@ fn link(object: &mut Object, loaded: &Ebpf) -> io::Result<()> {
     let sections: HashSet<usize> = (object.functions.keys())
         .map(|(section, _address)| *section)
         .collect();
-    let maps: Vec<(String, RawFd, aya_obj::Map)> = (object.maps.drain())
-        .filter_map(|(name, map)| {
+    // A map that is missing here would be an assertion over there.
+    let maps: Option<Vec<(String, RawFd, aya_obj::Map)>> = (object.maps.drain())
+        .map(|(name, map)| {
             let fd = descriptor(loaded.map(&name)?)?.as_raw_fd();
             Some((name, fd, map))
         })
         .collect();
+    let maps = maps.ok_or(io::ErrorKind::NotFound)?;
     let maps = maps.iter().map(|(name, fd, map)| (name.as_str(), *fd, map));
     object.relocate_maps(maps, &sections).map_err(invalid)?;
     object.relocate_calls(&sections).map_err(invalid)?;
