@@ -58,6 +58,8 @@ pub struct PendingAllocation {
     pub size_bytes: u64,
     /// Where the function puts the address; zero when it returns it.
     pub result_at: u64,
+    /// Cookie of the function: where every return is probed, that of another one may come first.
+    pub cookie: u64,
 }
 
 /// Where the functions of one allocator lie, so that calls among them are known.
@@ -104,7 +106,7 @@ const LN_2: u64 = 45_426;
 ///
 /// Each squaring of the mantissa gives one bit. Without a branch, so that the verifier has one path.
 const fn log2(number: u64) -> u64 {
-    let whole = 63 - number.leading_zeros();
+    let whole = number.ilog2();
     let mut mantissa = (number << (63 - whole)) >> 32;
     let mut log = whole as u64;
     let mut bit = 0;

@@ -104,6 +104,7 @@ pub(crate) fn begin(ctx: &ProbeContext) -> bool {
         } else {
             0
         },
+        cookie,
     };
     if PENDING_ALLOCATIONS.insert(ids as u32, pending, 0).is_err() {
         emit::tally(SignalCode::Alloc, Tally::TableFull);
@@ -182,6 +183,10 @@ pub(crate) fn finish(ctx: &ProbeContext, walk: impl Fn(*mut Scratch)) {
     };
     // SAFETY: a live map element that only its own thread writes.
     let pending = unsafe { *pending };
+    // SAFETY: the helper takes the context as it was given.
+    if pending.cookie != unsafe { bpf_get_attach_cookie(ctx.as_ptr()) } {
+        return;
+    }
     _ = PENDING_ALLOCATIONS.remove(ids as u32);
     let address = result(ctx, &pending);
     if address == 0 {

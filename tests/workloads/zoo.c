@@ -1,6 +1,8 @@
 // Allocates the same number of bytes by each function of an allocator, and frees at once. Prints the
-// bytes of one function in the end. Usage: zoo ROUNDS
+// bytes of one function in the end. Waits before, because an allocator that no other process has is
+// probed only when it has been found. Usage: zoo ROUNDS
 #include <malloc.h>
+#include <unistd.h>
 
 #include "spin.h"
 
@@ -47,6 +49,7 @@ int main(int argc, char **argv)
 {
 	uint64_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
 	void *(*functions[])(void) = {by_malloc, by_calloc, by_realloc, by_alignment, by_posix};
+	sleep(3);
 	for (uint64_t round = 0; round < rounds; round++)
 		for (int i = 0; i < 5; i++)
 			free(functions[i]());

@@ -30,8 +30,8 @@ pub struct ProbePoint {
 pub struct Allocator {
     /// Its functions, each once.
     pub points: Vec<ProbePoint>,
-    /// Where its functions lie, those included that are not probed because they only hand on to
-    /// another one: first byte and one past the last.
+    /// Where they lie: first byte and one past the last. What a function calls that is not probed,
+    /// because it only hands on, counts where it arrives.
     pub ranges: Vec<(FileOffset, FileOffset)>,
 }
 
@@ -70,27 +70,23 @@ fn find_in<'d, R: ReadRef<'d>>(object: &Object<'d, R>) -> Option<Allocator> {
         .take(FUNCTIONS_MAX)
         .collect();
     let stubs = stubs(object);
-    let points = by_address.values();
+    let probed: Vec<&Candidate> = (by_address.values())
+        .filter(|function| !hands_on(function, &by_address, &stubs))
+        .collect();
+    let point = |function: &&Candidate| {
+        let ahead = cheapest_offset(&function.code, KeptRegisters::of(function.call));
+        ProbePoint {
+            offset: FileOffset(function.offset.0.saturating_add(ahead)),
+            call: call_as_probed(function, &by_address),
+        }
+    };
+    let range = |function: &&Candidate| {
+        let end = function.offset.0.saturating_add(function.size_bytes);
+        (function.offset, FileOffset(end))
+    };
     Some(Allocator {
-        points: points
-            .clone()
-            .filter(|function| {
-                !hands_on(function, &by_address) && !starts_elsewhere(function, &stubs)
-            })
-            .map(|function| ProbePoint {
-                offset: FileOffset((function.offset.0).saturating_add(cheapest_offset(
-                    &function.code,
-                    KeptRegisters::of(function.call),
-                ))),
-                call: call_as_probed(function, &by_address),
-            })
-            .collect(),
-        ranges: points
-            .map(|function| {
-                let end = function.offset.0.saturating_add(function.size_bytes);
-                (function.offset, FileOffset(end))
-            })
-            .collect(),
+        points: probed.iter().map(point).collect(),
+        ranges: probed.iter().map(range).collect(),
     })
 }
 
@@ -113,7 +109,14 @@ fn candidate<'d, R: ReadRef<'d>>(object: &Object<'d, R>, function: &Function) ->
 /// to count both would be to count twice, and the caller is the same for both.
 ///
 /// Freeing twice is harmless.
-fn hands_on(function: &Candidate, others: &BTreeMap<Svma, Candidate>) -> bool {
+fn hands_on(
+    function: &Candidate,
+    others: &BTreeMap<Svma, Candidate>,
+    stubs: &[(Svma, Svma)],
+) -> bool {
+    if starts_elsewhere(function, stubs) || aligns_elsewhere(function, stubs) {
+        return true;
+    }
     let targets = jump_targets(function).filter_map(|target| others.get(&target));
     let mut targets = targets.filter(|target| target.address != function.address);
     match function.call {
@@ -159,6 +162,14 @@ fn starts_elsewhere(function: &Candidate, stubs: &[(Svma, Svma)]) -> bool {
     let next = function.address.0.wrapping_add(skipped).wrapping_add(5);
     let target = Svma(next.wrapping_add_signed(i32::from_le_bytes([a, b, c, d]).into()));
     (stubs.iter()).any(|(start, end)| *start <= target && target < *end)
+}
+
+/// Whether a function that aligns memory jumps to another one by its name: mimalloc's do, after a
+/// check. What else they would jump to by name is no part of an allocation.
+fn aligns_elsewhere(function: &Candidate, stubs: &[(Svma, Svma)]) -> bool {
+    function.call == AllocatorCall::AllocateAligned
+        && jump_targets(function)
+            .any(|target| (stubs.iter()).any(|(start, end)| *start <= target && target < *end))
 }
 
 /// What a function does, seen beside the others. A reallocation that jumps to an allocation does so

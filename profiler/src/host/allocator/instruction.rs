@@ -65,12 +65,10 @@ pub(super) fn cheapest_offset(code: &[u8], kept: KeptRegisters) -> u64 {
 fn is_emulated(code: &[u8]) -> bool {
     matches!(
         code,
-        // push
-        [0x50..=0x57, ..] | [0x41, 0x50..=0x57, ..]
-        // branches: short and near, with a condition or without; calls
-        | [0x70..=0x7f | 0xeb | 0xe9 | 0xe8, ..] | [0x0f, 0x80..=0x8f, ..]
-        // nop
-        | [0x90, ..]
+        // push, branches with a condition or without, call, nop
+        [0x50..=0x57 | 0x70..=0x7f | 0x90 | 0xe8 | 0xe9 | 0xeb, ..]
+            | [0x41, 0x50..=0x57, ..]
+            | [0x0f, 0x80..=0x8f, ..]
     )
 }
 

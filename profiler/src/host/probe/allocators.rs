@@ -141,9 +141,10 @@ impl AllocatorProbes {
                             let kind = (*event_source, at_return);
                             sys::link_uprobe(program.as_fd(), kind, &path, offset.0, cookie)
                         };
-                        let returns = match call {
-                            AllocatorCall::Free => None,
-                            _ => Some(link(finish, true)?),
+                        let returns = if *call == AllocatorCall::Free {
+                            None
+                        } else {
+                            Some(link(finish, true)?)
                         };
                         let begins = link(begin, false)?;
                         Ok(returns.into_iter().chain([begins]).flatten().collect())

@@ -142,7 +142,6 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         .map_max_entries("CALL_OWNERS", when_syscalls(options, CALL_OWNERS_MAX))
         .load(OBJECT)
         .map_err(ProbeError::Load)?;
-    let mut logger = EbpfLogger::init(&mut object).map_err(ProbeError::Log)?;
     for (name, _tracepoint) in LIFECYCLE {
         let program: &mut RawTracePoint = program_mut(&mut object, name)?;
         program.load().map_err(|source| ProbeError::LoadProgram {
@@ -162,6 +161,8 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
     } else {
         None
     };
+    // Only now: it takes its map, and the programs for sessions are linked with every map.
+    let mut logger = EbpfLogger::init(&mut object).map_err(ProbeError::Log)?;
     let syscalls = if options.signals.watches(&SYSCALL_SIGNALS) {
         Some(load_syscalls(&mut object, sampler)?)
     } else {
