@@ -164,10 +164,11 @@ fn starts_elsewhere(function: &Candidate, stubs: &[(Svma, Svma)]) -> bool {
     (stubs.iter()).any(|(start, end)| *start <= target && target < *end)
 }
 
-/// Whether a function that aligns memory jumps to another one by its name: mimalloc's do, after a
-/// check. What else they would jump to by name is no part of an allocation.
+/// Whether a short function that aligns memory jumps to another one by its name: mimalloc's do, after a
+/// check. What allocates itself is longer, and may jump to anything.
 fn aligns_elsewhere(function: &Candidate, stubs: &[(Svma, Svma)]) -> bool {
     function.call == AllocatorCall::AllocateAligned
+        && function.size_bytes <= PROLOGUE_SIZE_BYTES_MAX as u64
         && jump_targets(function)
             .any(|target| (stubs.iter()).any(|(start, end)| *start <= target && target < *end))
 }
