@@ -21,6 +21,7 @@ mod output;
 mod mixed_load;
 
 mod alert;
+mod alloc;
 mod burst;
 mod daemon;
 mod delivery;

@@ -1,22 +1,28 @@
 //! Programs with one thing wrong each: it is found first, in the right function. Programs with
 //! nothing wrong: nothing is said that someone would have to look at.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use profiler_tests::{
-    harness::{Running, skip, workload},
+    harness::{Running, skip, until, workload},
     require_root,
 };
+use serde_json::Value;
+use tempfile::TempDir;
 
 use super::{
     tcp::Network,
-    zoo::{Found, Named, Recorded, SECONDS, free_port, serve},
+    up::{query, up},
+    zoo::{ACTIVITY, Found, MEMORY, Named, Recorded, SECONDS, free_port, serve},
 };
 
 /// Waiting for a CPU: on a host that is busy with something else, every program does that.
 const QUEUE: &str = "run_queue_saturation";
 /// Microseconds after which the slow server answers.
 const LATE_US: &str = "150000";
+/// Longest wait until a leak is told from memory that is merely taken: pauses between the looks, each
+/// of which takes several times as long. It takes four windows, and storing them.
+const LEAK_LIMIT: Duration = Duration::from_secs(15);
 /// Port of the far host.
 const FAR_PORT: &str = "7999";
 
@@ -24,7 +30,13 @@ const FAR_PORT: &str = "7999";
 fn findings(mode: &str, arguments: &[&str]) -> Vec<String> {
     let sick = workload("sick").unwrap();
     let command = [&[sick.to_str().unwrap(), SECONDS, mode], arguments].concat();
-    Recorded::of(&command).found("sick").all
+    let memory = ["allocation_hot_spot", "page_fault_storm"];
+    let signals = if memory.contains(&mode) {
+        MEMORY
+    } else {
+        ACTIVITY
+    };
+    Recorded::of(&command, signals).found("sick").all
 }
 
 /// That the first finding of a mode is of its kind and in a function and file, with the line.
@@ -116,6 +128,47 @@ fn segments_that_are_lost_are_found_first() {
     assert!(lost.contains(Network::ADDRESS), "{lost}");
 }
 
+#[test]
+fn an_allocation_hot_spot_is_found_first() {
+    let _turn = require_root!();
+    check_first("allocation_hot_spot", "parse_row", "sick.c", &[]);
+}
+
+#[test]
+fn a_storm_of_page_faults_is_found_first() {
+    let _turn = require_root!();
+    check_first("page_fault_storm", "fill_new_buffer", "sick.c", &[]);
+}
+
+/// What grows is told by several windows: a recording is only one.
+#[test]
+fn memory_that_leaks_is_found_first() {
+    let _turn = require_root!();
+    let named = Named::new();
+    let data = TempDir::new().unwrap();
+    let server = up(data.path(), &["--window", "2", "-e", "cpu,alloc"]);
+    let mut leaking = Command::new(named.file("leaking", "sick"));
+    let leaking = Running::start(leaking.args(["120", "leak_suspect"])).unwrap();
+    let first = until("a leak is suspected", LEAK_LIMIT, || {
+        let asked = ["bottlenecks", "{service=\"leaking\"}", "--json"];
+        let answer: Value = serde_json::from_str(&query(&server, &asked))?;
+        let mut findings = answer["findings"].as_array().unwrap().iter();
+        let is_leak = |finding: &&Value| finding["kind"] == "leak_suspect";
+        let first = findings.find(|finding| finding["kind"] != QUEUE);
+        Ok(first.filter(is_leak).cloned())
+    })
+    .unwrap();
+    drop(leaking);
+    assert_eq!("remember", first["place"]["function"], "{first}");
+    let file = first["place"]["file"].as_str().unwrap();
+    assert!(file.ends_with("sick.c"), "{first}");
+    assert!(
+        first["place"]["line"].as_u64().is_some_and(|line| 0 < line),
+        "{first}"
+    );
+    assert_ne!("info", first["severity"], "{first}");
+}
+
 /// That nothing is found of a program that someone would have to look at.
 #[track_caller]
 fn check_healthy(recorded: &Recorded, program: &str) {
@@ -133,7 +186,7 @@ fn check_all_healthy(programs: &[(&str, &str)]) {
         format!("{} {SECONDS} {mode} {arguments} & ", file.display())
     });
     let commands: String = commands.collect();
-    let recorded = Recorded::of(&["sh", "-c", &format!("{commands} wait")]);
+    let recorded = Recorded::of(&["sh", "-c", &format!("{commands} wait")], ACTIVITY);
     for (program, _arguments) in programs {
         check_healthy(&recorded, program);
     }

@@ -32,7 +32,7 @@ const SECONDS: u32 = 20;
 const SHARE_MIN: f64 = 0.02;
 
 /// Starts `profiler up` on a folder.
-fn up(data: &Path, arguments: &[&str]) -> Server {
+pub(super) fn up(data: &Path, arguments: &[&str]) -> Server {
     let mut command = Command::new(product().unwrap());
     command.args(["up", "--listen", "127.0.0.1:0", "--data"]);
     Server::start_command(command.arg(data).args(arguments)).unwrap()
@@ -40,7 +40,7 @@ fn up(data: &Path, arguments: &[&str]) -> Server {
 
 /// What `profiler query` prints.
 #[track_caller]
-fn query(server: &Server, arguments: &[&str]) -> String {
+pub(super) fn query(server: &Server, arguments: &[&str]) -> String {
     let mut command = Command::new(product().unwrap());
     command
         .arg("query")

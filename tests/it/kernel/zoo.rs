@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 /// Seconds that each program runs.
 pub(super) const SECONDS: &str = "6";
-/// Signals that rules look at.
-const SIGNALS: [&str; 6] = [
+/// Signals of what a program does, and waits for.
+pub(super) const ACTIVITY: &[&str] = &[
     "cpu",
     "offcpu",
     "syscall",
@@ -17,10 +17,13 @@ const SIGNALS: [&str; 6] = [
     "tcp",
     "tcp_counts",
 ];
+/// Signals of memory, and what they are compared with.
+pub(super) const MEMORY: &[&str] = &["cpu", "alloc", "page_fault"];
 
 /// A recording of everything that some programs did.
 pub(super) struct Recorded {
     folder: TempDir,
+    signals: &'static [&'static str],
 }
 
 /// What is found of a program.
@@ -34,17 +37,17 @@ pub(super) struct Found {
 
 impl Recorded {
     /// Records a command from its beginning to its end.
-    pub(super) fn of(command: &[&str]) -> Self {
+    pub(super) fn of(command: &[&str], signals: &'static [&'static str]) -> Self {
         let folder = TempDir::new().unwrap();
         let mut record = Command::new(product().unwrap());
-        record.args(["record", "-F", "199", "-e", &SIGNALS.join(","), "-o"]);
+        record.args(["record", "-F", "199", "-e", &signals.join(","), "-o"]);
         record
             .arg(folder.path().join("out.json"))
             .arg("--")
             .args(command);
         let output = record.output().unwrap();
         assert!(output.status.success(), "{output:?}");
-        Self { folder }
+        Self { folder, signals }
     }
 
     /// What is found of the processes of a name.
@@ -52,10 +55,13 @@ impl Recorded {
         let limit = |name: &str, measure: &str| {
             format!("[[limit]]\nname = \"{name}\"\nselector = '{{comm=\"{comm}\"}}'\n{measure}\n")
         };
+        // What takes next to no CPU time waits.
+        let waits = self.signals.contains(&"offcpu");
+        let seen = if waits { "waiting" } else { "cores" };
         let budget = [
             limit("all", "measure = \"findings\"\nleast = \"info\""),
             limit("grave", "measure = \"findings\"\nleast = \"warning\""),
-            limit("seen", "measure = \"waiting\"\nat_most = \"1000\""),
+            limit("seen", &format!("measure = \"{seen}\"\nat_most = \"1000\"")),
         ];
         fs::write(self.folder.path().join("budget.toml"), budget.concat()).unwrap();
         let limits = self.check();
@@ -79,7 +85,7 @@ impl Recorded {
         let mut check = Command::new(product().unwrap());
         check.current_dir(self.folder.path());
         check.args(["check", "--budget", "budget.toml", "--format", "json"]);
-        for signal in SIGNALS {
+        for signal in self.signals {
             check.args(["--input", &format!("out.{signal}.json")]);
         }
         let output = check.output().unwrap();

@@ -144,7 +144,7 @@ fn lately_json(lately: &Lately) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lately, text};
+    use super::{COMPARED, Lately, text};
     use crate::wire::v1::generated::{Change, FramePlace, RegressionsResponse};
 
     /// A comparison in which some functions became slower.

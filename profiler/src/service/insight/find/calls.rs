@@ -30,7 +30,8 @@ pub(super) fn tiny_io(look: &Look<'_>) -> Vec<Finding> {
     let judge = |call: &Call| {
         let is_io = rule.calls.contains(&call.name);
         let is_felt = rule.share_least <= call.share;
-        if is_io && is_felt && call.mean_ns <= rule.mean_ns_most {
+        let is_short = call.mean_ns <= rule.mean_ns_most;
+        if is_io && is_felt && is_short {
             rule.severity(call.per_second)
         } else {
             None

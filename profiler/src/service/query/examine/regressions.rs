@@ -63,6 +63,9 @@ pub struct Regressions {
     pub texts: [String; 2],
 }
 
+/// The earlier selection and the later one.
+type Both = (Selection, Selection);
+
 /// Compares two selections.
 ///
 /// # Errors
@@ -130,11 +133,7 @@ fn text_of(selection: &Selection) -> String {
 }
 
 /// Both selections, as they were asked for.
-fn selections(
-    reader: &Reader,
-    wanted: &Wanted,
-    limits: &QueryLimits,
-) -> Result<(Selection, Selection), QueryError> {
+fn selections(reader: &Reader, wanted: &Wanted, limits: &QueryLimits) -> Result<Both, QueryError> {
     let after = wanted.after.clone();
     let earlier = |offset: Duration| {
         let mut before = after.clone();
@@ -169,11 +168,7 @@ struct Build {
 }
 
 /// The newest build of a selection, and the one that was there before it.
-fn builds(
-    reader: &Reader,
-    after: &Selection,
-    limits: &QueryLimits,
-) -> Result<(Selection, Selection), QueryError> {
+fn builds(reader: &Reader, after: &Selection, limits: &QueryLimits) -> Result<Both, QueryError> {
     for names in BUILDS {
         if let Some(both) = builds_by(reader, after, names, limits)? {
             return Ok(both);
@@ -188,7 +183,7 @@ fn builds_by(
     after: &Selection,
     names: [&str; 2],
     limits: &QueryLimits,
-) -> Result<Option<(Selection, Selection)>, QueryError> {
+) -> Result<Option<Both>, QueryError> {
     const STEP: Duration = Duration::from_secs(60);
     let length = length_of(after);
     let mut all = after.clone();
