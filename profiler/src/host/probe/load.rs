@@ -162,7 +162,8 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         mappings: KernelMappings::new(take_map(&mut object, "MAPPINGS")?)?,
         tables: Some((
             KernelRules::new(take_map(&mut object, "RULES")?)?,
-            KernelTables::new(&take_map(&mut object, "TABLES")?)?,
+            // Left in its place: programs that are loaded later name it by the same descriptor.
+            KernelTables::new(map(&object, "TABLES")?)?,
         )),
         samples: typed_map(&mut object, "SAMPLES")?,
         notices: typed_map(&mut object, "NOTICES")?,
@@ -400,6 +401,11 @@ where
             program: name,
             source,
         })
+}
+
+/// A map that stays in the object.
+fn map<'a>(object: &'a Ebpf, name: &'static str) -> Result<&'a Map, ProbeError> {
+    object.map(name).ok_or(ProbeError::Missing { name })
 }
 
 /// A map of the object by name.
