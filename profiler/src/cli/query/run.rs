@@ -14,7 +14,7 @@ use super::{
     client::{Client, ask, connect, refused},
     diff, flame_graph,
     format::Forms,
-    function, json, listing, regressions, series, top, watch,
+    function, json, listing, regressions, series, tables, top, watch,
 };
 use crate::{cli::exit::print, wire::v1::generated::BurstRequest};
 
@@ -53,6 +53,10 @@ async fn answer(args: &QueryArgs) -> anyhow::Result<()> {
         QuestionArgs::Bottlenecks(asked) => what_is_wrong(&mut client, to, asked),
         QuestionArgs::Regressions(asked) => what_changed(&mut client, to, asked),
         QuestionArgs::Alerts(asked) => what_is_alerted(to, asked),
+        QuestionArgs::Syscalls(asked) => Box::pin(tables::syscalls(&mut client, to, asked)),
+        QuestionArgs::Tcp(asked) => Box::pin(tables::tcp(&mut client, to, asked)),
+        QuestionArgs::Heap(asked) => Box::pin(tables::heap(&mut client, to, asked)),
+        QuestionArgs::Leaks(asked) => Box::pin(tables::leaks(&mut client, to, asked)),
         QuestionArgs::Hosts(asked) => Box::pin(listing::hosts(&mut client, to, asked)),
         QuestionArgs::Watch(asked) => Box::pin(watch::run(&mut client, to, asked)),
         QuestionArgs::Burst(asked) => Box::pin(burst(&mut client, to, asked)),
@@ -72,6 +76,10 @@ fn check_form(question: &QuestionArgs) -> Result<(), UsageError> {
         QuestionArgs::Signals(asked) => (&asked.output, Forms::of_text("signals")),
         QuestionArgs::Function(asked) => (&asked.output, Forms::of_text("function")),
         QuestionArgs::Hosts(asked) => (&asked.output, Forms::of_text("hosts")),
+        QuestionArgs::Syscalls(asked) => (&asked.output, Forms::of_text("syscalls")),
+        QuestionArgs::Tcp(asked) => (&asked.output, Forms::of_text("tcp")),
+        QuestionArgs::Heap(asked) => (&asked.table.output, Forms::of_text("heap")),
+        QuestionArgs::Leaks(asked) => (&asked.table.output, Forms::of_text("leaks")),
         // The others check as they begin.
         QuestionArgs::Watch(_)
         | QuestionArgs::Burst(_)

@@ -18,9 +18,9 @@ const STEPS_MAX: u32 = 1_000;
 
 /// The part of a span of time that has data.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Period {
+pub(in crate::service::query) struct Period {
     /// From the first window to the end of the last one.
-    pub(super) range: TimeRange,
+    pub(in crate::service::query) range: TimeRange,
     /// Length of a window, or a multiple of it.
     step: Duration,
 }
@@ -30,7 +30,7 @@ impl Period {
     ///
     /// # Errors
     /// As [`Reader::totals`].
-    pub(super) fn of(
+    pub(in crate::service::query) fn of(
         reader: &Reader,
         scope: &Scope,
         signals: &[&str],
@@ -66,13 +66,13 @@ impl Period {
     }
 
     /// Its length.
-    pub(super) fn length(&self) -> Duration {
+    pub(in crate::service::query) fn length(&self) -> Duration {
         self.range.end.saturating_sub(self.range.start)
     }
 
     /// At most so many slices of equal length, each a whole number of windows. What is left over at
     /// the end is a shorter one.
-    pub(super) fn slices(&self, most: u32) -> Vec<TimeRange> {
+    pub(in crate::service::query) fn slices(&self, most: u32) -> Vec<TimeRange> {
         let length = whole_steps(self.length() / most.max(1), self.step);
         let mut slices = Vec::new();
         let mut start = self.range.start;

@@ -25,8 +25,8 @@ use crate::{
     clock,
     model::{Labels, ProfileType, Selection, SeriesId, StackId, TimeRange, label},
     service::store::{
-        GroupTotals, HostFacts, LabelFilter, MergedStacks, QueryLimits, SeriesInfo, StoreError,
-        TotalsPoint, column::Column, quality_sum::QualitySum,
+        GroupStacks, GroupTotals, HostFacts, LabelFilter, MergedStacks, QueryLimits, SeriesInfo,
+        StoreError, TotalsPoint, column::Column, quality_sum::QualitySum,
     },
 };
 
@@ -323,6 +323,40 @@ impl Inner {
         }
         drop(state);
         Ok(groups.into_iter().map(to_group).collect())
+    }
+
+    /// Summed values of each stack, apart by some labels.
+    ///
+    /// # Errors
+    /// As [`Self::merge_stacks`].
+    pub(super) fn merge_stacks_by(
+        &self,
+        selection: &Selection,
+        group_by: &[String],
+        limits: &QueryLimits,
+    ) -> Result<Vec<GroupStacks>, StoreError> {
+        let mut question = self.question(selection, Kind::Samples, 0, limits)?;
+        // Labels tell series apart, so none may be added up.
+        question.by_service = None;
+        question.fields.series = true;
+        let groups = self.state().series.grouped(&question.selected, group_by);
+        // By group and not by series: of these there can be as many as rows.
+        let (sums, _rows) = self.sum(&question, |row| (groups.number_of(row.series), row.stack))?;
+        let mut stacks: Vec<Vec<(StackId, u64)>> = vec![Vec::new(); groups.labels.len()];
+        for ((group, stack), value) in sums {
+            let group = usize::try_from(group).expect("numbers of groups are places in a list");
+            stacks[group].push((StackId(stack), value));
+        }
+        let to_group = |(labels, mut stacks): (Labels, Vec<(StackId, u64)>)| {
+            stacks.sort_unstable();
+            GroupStacks { labels, stacks }
+        };
+        let mut groups: Vec<GroupStacks> = (groups.labels.into_iter().zip(stacks))
+            .filter(|(_labels, stacks)| !stacks.is_empty())
+            .map(to_group)
+            .collect();
+        groups.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(groups)
     }
 
     /// Series with data.
