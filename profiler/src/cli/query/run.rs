@@ -14,7 +14,9 @@ use super::{
     client::{Client, ask, connect, refused},
     diff, flame_graph,
     format::Forms,
-    function, json, listing, regressions, series, tables, top, watch,
+    function, json, listing, regressions, series,
+    tables::{self, HeapArgs, LeaksArgs, TableArgs},
+    top, watch,
 };
 use crate::{cli::exit::print, wire::v1::generated::BurstRequest};
 
@@ -53,10 +55,10 @@ async fn answer(args: &QueryArgs) -> anyhow::Result<()> {
         QuestionArgs::Bottlenecks(asked) => what_is_wrong(&mut client, to, asked),
         QuestionArgs::Regressions(asked) => what_changed(&mut client, to, asked),
         QuestionArgs::Alerts(asked) => what_is_alerted(to, asked),
-        QuestionArgs::Syscalls(asked) => Box::pin(tables::syscalls(&mut client, to, asked)),
-        QuestionArgs::Tcp(asked) => Box::pin(tables::tcp(&mut client, to, asked)),
-        QuestionArgs::Heap(asked) => Box::pin(tables::heap(&mut client, to, asked)),
-        QuestionArgs::Leaks(asked) => Box::pin(tables::leaks(&mut client, to, asked)),
+        QuestionArgs::Syscalls(asked) => what_is_called(&mut client, to, asked),
+        QuestionArgs::Tcp(asked) => what_is_connected(&mut client, to, asked),
+        QuestionArgs::Heap(asked) => what_is_kept(&mut client, to, asked),
+        QuestionArgs::Leaks(asked) => what_grows(&mut client, to, asked),
         QuestionArgs::Hosts(asked) => Box::pin(listing::hosts(&mut client, to, asked)),
         QuestionArgs::Watch(asked) => Box::pin(watch::run(&mut client, to, asked)),
         QuestionArgs::Burst(asked) => Box::pin(burst(&mut client, to, asked)),
@@ -107,6 +109,42 @@ fn what_changed<'a>(
     asked: &'a RegressionsArgs,
 ) -> Answered<'a> {
     Box::pin(regressions::run(client, to, asked))
+}
+
+/// Asks for system calls.
+fn what_is_called<'a>(
+    client: &'a mut Client,
+    to: &'a ConnectionArgs,
+    asked: &'a TableArgs,
+) -> Answered<'a> {
+    Box::pin(tables::syscalls(client, to, asked))
+}
+
+/// Asks for TCP connections.
+fn what_is_connected<'a>(
+    client: &'a mut Client,
+    to: &'a ConnectionArgs,
+    asked: &'a TableArgs,
+) -> Answered<'a> {
+    Box::pin(tables::tcp(client, to, asked))
+}
+
+/// Asks for the heap.
+fn what_is_kept<'a>(
+    client: &'a mut Client,
+    to: &'a ConnectionArgs,
+    asked: &'a HeapArgs,
+) -> Answered<'a> {
+    Box::pin(tables::heap(client, to, asked))
+}
+
+/// Asks for leaks.
+fn what_grows<'a>(
+    client: &'a mut Client,
+    to: &'a ConnectionArgs,
+    asked: &'a LeaksArgs,
+) -> Answered<'a> {
+    Box::pin(tables::leaks(client, to, asked))
 }
 
 /// Asks for alerts.

@@ -166,6 +166,9 @@ mod tests {
         first.add("1 s .. 2 s", 0.0);
         lengths.merge(&first);
         let bounds = [0.0, 0.5, 0.95, 0.951, 1.0].map(|share| lengths.bound(share).unwrap());
-        assert_eq!([2e6, 2e6, 2e6, 4e6, 4e6], bounds);
+        assert_eq!(
+            "[2000000.0, 2000000.0, 2000000.0, 4000000.0, 4000000.0]",
+            format!("{bounds:?}")
+        );
     }
 }

@@ -48,7 +48,7 @@ pub use self::{
     selector::{Found, SelectorError, SelectorProblem, parse_selector},
     series::{Trend, trend},
     tables::{
-        CallRow, HeapRow, LeakRow, Leaks, MemoryPlace, MemoryRows, Table, TableAsk, TcpRow,
+        CallRow, Calls, HeapRow, LeakRow, Leaks, MemoryPlace, MemoryRows, Table, TableAsk, TcpRow,
         TcpTimes, heap, leaks, syscalls, tcp,
     },
     top::{By, Row, Top, top},

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     args::HeapArgs,
-    common::{
+    cells::{
         Foot, bytes, cells, heap_json, place, rate, rounded, signed_bytes, signed_count, table,
     },
 };

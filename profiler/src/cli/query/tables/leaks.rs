@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     args::LeaksArgs,
-    common::{
+    cells::{
         Foot, bytes, cells, heap_json, place, rounded, sign, signed_bytes, signed_count, sure,
         table,
     },

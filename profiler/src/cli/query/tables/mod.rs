@@ -4,7 +4,7 @@
 //! have in common, then one file for each.
 
 mod args;
-mod common;
+mod cells;
 mod heap;
 mod leaks;
 mod syscalls;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     args::TableArgs,
-    common::{Foot, at_most, cells, mean, part, rare, rate, table, time, times_json},
+    cells::{Foot, at_most, cells, mean, rare, rate, table, time, times_json},
 };
 use crate::{
     cli::query::{
@@ -14,7 +14,7 @@ use crate::{
         json,
         text::say_if_nothing,
     },
-    render::{clean, thousands},
+    render::{clean, share, thousands},
     wire::v1::generated::{SyscallsRequest, SyscallsResponse, syscalls_response::Row},
 };
 
@@ -55,13 +55,11 @@ fn draw(answer: &SyscallsResponse, group_by: &[String]) -> String {
         group_by,
         &["SYSTEM CALL", "ERRORS"],
     );
-    let time_of = |row: &Row| row.times.map_or(0, |times| times.time_ns);
-    let whole = answer.rows.iter().map(time_of).fold(0, u64::saturating_add);
     for row in &answer.rows {
         let times = row.times.unwrap_or_default();
         let mut line = vec![
             time(times.time_ns),
-            part(times.time_ns, whole),
+            share(times.time_ns, answer.time_ns),
             thousands(times.count),
             rate(row.per_second),
             mean(&times),
@@ -113,6 +111,7 @@ fn to_json(answer: &SyscallsResponse) -> Value {
         "end_ns": answer.end_ns,
         "rows": answer.rows.iter().map(row).collect::<Vec<_>>(),
         "rows_total": answer.rows_total,
+        "time_ns": answer.time_ns,
         "quality": json::quality(answer.quality.as_ref()),
     })
 }
@@ -152,13 +151,14 @@ mod tests {
                 errors: vec![count("EAGAIN", 12), count("EINTR", 3)],
             }],
             rows_total: 7,
+            time_ns: 8_000_000_000,
             quality: Some(Quality {
                 lost: vec![count("table_full", 3)],
                 ..Quality::default()
             }),
         };
-        let expected = "  TIME          CALLS   /S       MEAN      50% ≤    95% ≤    99% ≤  FAILED  COMM   SYSTEM CALL  ERRORS
-2.00 s  100.0%  4,000  200  500.00 µs  512.00 µs  1.02 ms  1.02 ms      15  nginx  read         EAGAIN 12, EINTR 3
+        let expected = "  TIME         CALLS   /S       MEAN      50% ≤    95% ≤    99% ≤  FAILED  COMM   SYSTEM CALL  ERRORS
+2.00 s  25.0%  4,000  200  500.00 µs  512.00 µs  1.02 ms  1.02 ms      15  nginx  read         EAGAIN 12, EINTR 3
 1 of 7 rows · 20 s with data · ≤: upper bound of the bucket, which is twice its lower one
 quality: 0 samples · lost 3 (100.0%)
 lost: table_full 3

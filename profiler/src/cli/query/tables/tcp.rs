@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     args::TableArgs,
-    common::{Foot, at_most, bytes, cells, rare, table, times_json},
+    cells::{Foot, at_most, bytes, cells, rare, table, times_json},
 };
 use crate::{
     cli::query::{
@@ -156,9 +156,8 @@ mod tests {
             ..TcpResponse::default()
         };
         let text = draw(&answer, &[]);
-        let words: Vec<&str> = text.lines().nth(1).unwrap().split("  ").collect();
-        let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-        let words: Vec<&str> = words.into_iter().map(str::trim).collect();
+        let words = text.lines().nth(1).unwrap().split("  ").map(str::trim);
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
         let expected = [
             "12",
             "2",

@@ -5,8 +5,8 @@ use crate::{
     service::{
         insight::{Histogram, Rules},
         query::{
-            CallRow, HeapRow, LeakRow, MemoryRows, QueryError, Reader, Table, TableAsk, TcpRow,
-            TcpTimes, heap, leaks,
+            CallRow, Calls, HeapRow, LeakRow, MemoryRows, QueryError, Reader, Table, TableAsk,
+            TcpRow, TcpTimes, heap, leaks,
             limits::{ROWS_DEFAULT, ROWS_MAX, STACK_ROWS_MAX},
             parse_selector, syscalls, tcp,
         },
@@ -72,7 +72,7 @@ pub(super) fn answer_syscalls(
 ) -> Result<SyscallsResponse, QueryError> {
     let limit = ask::limit(asked.limit, ROWS_DEFAULT, ROWS_MAX);
     let wanted = wanted(asked.selection, asked.group_by, limit)?;
-    let table = syscalls(reader, &wanted, limits)?;
+    let Calls { table, time_ns } = syscalls(reader, &wanted, limits)?;
     let row = |row: &CallRow| syscalls_response::Row {
         labels: labels(&table.group_by, &row.values),
         call: row.call.clone(),
@@ -88,6 +88,7 @@ pub(super) fn answer_syscalls(
         rows: table.rows.iter().map(row).collect(),
         rows_total: table.rows_total as u64,
         quality: Some(encode_quality(&table.quality)),
+        time_ns,
     })
 }
 

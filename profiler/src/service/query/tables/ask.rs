@@ -63,7 +63,9 @@ impl TableAsk {
         limits: &QueryLimits,
     ) -> Result<Source, QueryError> {
         self.check()?;
-        if types_of(reader.store(), self.range, signal).is_empty() {
+        let is_empty = types_of(reader.store(), self.range, signal).is_empty();
+        // A host may watch and have nothing to tell.
+        if is_empty && reader.store().hosts(self.range, Some(signal)).is_empty() {
             return Err(QueryError::NotRecorded { signal, event });
         }
         let scope = Scope {

@@ -49,6 +49,9 @@ pub struct Leaks {
     pub places: usize,
 }
 
+/// A place, and the number of its group.
+type Found = (usize, Weight);
+
 /// Places of a selection whose memory grew, by the lower bound of their growth.
 ///
 /// # Errors
@@ -73,7 +76,7 @@ pub fn leaks(
         let by = (ask.group_by.as_slice(), limits);
         groups = tables_by(reader, &source.scope, &columns, &slices, by)?;
     }
-    let mut found: Vec<(usize, Weight)> = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     for (number, group) in groups.iter().enumerate() {
         let weights = weights(&group.table, (rows_are, rules)).into_iter();
         found.extend(weights.map(|weight| (number, weight)));
@@ -83,7 +86,7 @@ pub fn leaks(
         .map(|(_group, weight)| hourly(&weight.grown, &slices))
         .collect();
     let grown = growths(&grown).unwrap_or_default();
-    let mut growing: Vec<((usize, Weight), Growth)> = found.into_iter().zip(grown).collect();
+    let mut growing: Vec<(Found, Growth)> = found.into_iter().zip(grown).collect();
     growing.retain(|(_found, growth)| 0.0 < growth.rate.value);
     growing.sort_by(|(_, a), (_, b)| {
         let key = |growth: &Growth| (growth.rate.low, growth.rate.value);
@@ -92,7 +95,7 @@ pub fn leaks(
     });
     let rows_total = growing.len();
     growing.truncate(ask.limit);
-    let row = |((group, weight), growth): ((usize, Weight), Growth)| LeakRow {
+    let row = |((group, weight), growth): (Found, Growth)| LeakRow {
         heap: HeapRow {
             place: weight.place(reader, (&groups[group], rows_are)),
             allocated_bytes: weight.values[0],

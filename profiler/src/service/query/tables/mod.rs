@@ -13,6 +13,6 @@ pub use self::{
     ask::{Table, TableAsk},
     heap::{HeapRow, MemoryRows, Place as MemoryPlace, heap},
     leaks::{LeakRow, Leaks, leaks},
-    syscalls::{CallRow, syscalls},
+    syscalls::{CallRow, Calls, syscalls},
     tcp::{TcpRow, TcpTimes, tcp},
 };

@@ -48,7 +48,16 @@ impl CallRow {
     }
 }
 
-/// System calls of a selection, those with the most time first.
+/// System calls of a selection.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    /// Those with the most time first.
+    pub table: Table<CallRow>,
+    /// Time in all of them, in nanoseconds.
+    pub time_ns: u64,
+}
+
+/// System calls of a selection.
 ///
 /// # Errors
 /// [`QueryError::NotRecorded`]; as [`Reader::merged_by`].
@@ -56,7 +65,7 @@ pub fn syscalls(
     reader: &Reader,
     ask: &TableAsk,
     limits: &QueryLimits,
-) -> Result<Table<CallRow>, QueryError> {
+) -> Result<Calls, QueryError> {
     let source = ask.source(reader, SIGNAL, limits)?;
     let columns = Columns {
         signal: SIGNAL.0,
@@ -74,7 +83,10 @@ pub fn syscalls(
         let key = |row: &CallRow| std::cmp::Reverse((row.time_ns, row.calls));
         (key(a), &a.call, &a.values).cmp(&(key(b), &b.call, &b.values))
     });
-    ask.table(reader, (&source, SIGNAL.0), rows, limits)
+    let times = rows.iter().map(|row| row.time_ns);
+    let time_ns = times.fold(0, u64::saturating_add);
+    let table = ask.table(reader, (&source, SIGNAL.0), rows, limits)?;
+    Ok(Calls { table, time_ns })
 }
 
 /// The calls of a table. Levels are call, outcome, length.

@@ -33,6 +33,9 @@ use crate::{
 /// Rows below which a second thread costs more than it saves: a guess.
 const ROWS_PER_THREAD_MIN: u64 = 100_000;
 
+/// Values by stack.
+type StackValues = Vec<(StackId, u64)>;
+
 /// One question, ready to be read.
 struct Question<'a> {
     /// What is asked for.
@@ -342,12 +345,15 @@ impl Inner {
         let groups = self.state().series.grouped(&question.selected, group_by);
         // By group and not by series: of these there can be as many as rows.
         let (sums, _rows) = self.sum(&question, |row| (groups.number_of(row.series), row.stack))?;
-        let mut stacks: Vec<Vec<(StackId, u64)>> = vec![Vec::new(); groups.labels.len()];
+        let mut stacks: Vec<StackValues> = vec![Vec::new(); groups.labels.len()];
         for ((group, stack), value) in sums {
-            let group = usize::try_from(group).expect("numbers of groups are places in a list");
-            stacks[group].push((StackId(stack), value));
+            // Numbers of groups are places in the list.
+            let group = usize::try_from(group).ok();
+            if let Some(stacks) = group.and_then(|group| stacks.get_mut(group)) {
+                stacks.push((StackId(stack), value));
+            }
         }
-        let to_group = |(labels, mut stacks): (Labels, Vec<(StackId, u64)>)| {
+        let to_group = |(labels, mut stacks): (Labels, StackValues)| {
             stacks.sort_unstable();
             GroupStacks { labels, stacks }
         };

@@ -150,17 +150,16 @@ impl SeriesIndex {
             }
             let value = |name: &String| entry.labels.get(name).map(String::as_str);
             let values: Vec<Option<&str>> = names.iter().map(value).collect();
-            let number = match known.get(&values) {
-                Some(number) => *number,
-                None => {
-                    let pairs = names.iter().zip(&values);
-                    let pairs = pairs
-                        .filter_map(|(name, value)| Some((name.clone(), (*value)?.to_owned())));
-                    groups.labels.push(pairs.collect());
-                    let number = groups.labels.len() as u64 - 1;
-                    known.insert(values, number);
-                    number
-                }
+            let number = if let Some(number) = known.get(&values) {
+                *number
+            } else {
+                let pairs = names.iter().zip(&values);
+                let pairs =
+                    pairs.filter_map(|(name, value)| Some((name.clone(), (*value)?.to_owned())));
+                groups.labels.push(pairs.collect());
+                let number = groups.labels.len() as u64 - 1;
+                known.insert(values, number);
+                number
             };
             if 0 < number {
                 groups.numbers.insert(*id, number);

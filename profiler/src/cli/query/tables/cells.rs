@@ -10,7 +10,7 @@ use crate::{
         text::{Side, Table, quality_line},
     },
     model::ValueType,
-    render::{clean, quantity, share, thousands},
+    render::{clean, quantity, thousands},
     wire::v1::generated::{HeapRow, Label, Quality, Times},
 };
 
@@ -149,16 +149,14 @@ pub(super) fn heap_json(row: &HeapRow) -> Value {
 
 /// A place as a cell: the function that memory is for, with its line, and who called it.
 pub(super) fn place(row: &HeapRow) -> String {
-    let mut text = clean(&row.function);
+    let mut site = clean(&row.function);
     if !row.file.is_empty() && 0 < row.line {
-        text += &format!(" ({}:{})", clean(&row.file), row.line);
+        site = format!("{site} ({}:{})", clean(&row.file), row.line);
     }
     let callers = row.stack.iter().skip_while(|name| **name != row.function);
-    for caller in callers.skip(1).take(STACK_SHOWN - 1) {
-        text += " < ";
-        text += &clean(caller);
-    }
-    text
+    let callers = callers.skip(1).take(STACK_SHOWN - 1);
+    let names = std::iter::once(site).chain(callers.map(|name| clean(name)));
+    names.collect::<Vec<_>>().join(" < ")
 }
 
 /// Where a table comes from.
@@ -179,13 +177,12 @@ impl Foot<'_> {
         let (start, end) = self.span;
         let seconds = Duration::from_nanos(end.saturating_sub(start)).as_secs_f64();
         let (shown, total) = self.rows;
-        let mut text = format!("{shown} of {total} rows · {seconds:.0} s with data");
-        if !self.note.is_empty() {
-            text += " · ";
-            text += self.note;
+        let mut parts = vec![format!("{shown} of {total} rows")];
+        if 0 < total {
+            parts.push(format!("{seconds:.0} s with data"));
         }
-        text.push('\n');
-        text + &quality_line(self.quality) + &losses(self.quality)
+        parts.push(self.note.to_owned());
+        parts.join(" · ") + "\n" + &quality_line(self.quality) + &losses(self.quality)
     }
 }
 
@@ -210,9 +207,4 @@ pub(super) fn sure(confidence: f64) -> String {
         return "> 99.9%".to_owned();
     }
     format!("{percent:.1}%")
-}
-
-/// A part of a whole in percent.
-pub(super) fn part(part: u64, whole: u64) -> String {
-    share(part, whole)
 }
