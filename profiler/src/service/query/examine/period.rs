@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::select::Scope;
 use crate::{
-    model::TimeRange,
+    model::{ProfileType, TimeRange},
     service::{
         query::{QueryError, Reader, question::types_of},
         store::QueryLimits,
@@ -36,15 +36,30 @@ impl Period {
         signals: &[&str],
         limits: &QueryLimits,
     ) -> Result<Option<Self>, QueryError> {
+        let first = |signal: &&str| {
+            types_of(reader.store(), scope.range, signal)
+                .into_iter()
+                .next()
+        };
+        let types: Vec<ProfileType> = signals.iter().filter_map(first).collect();
+        Self::of_types(reader, scope, types, limits)
+    }
+
+    /// The part of a scope that has data of some types.
+    ///
+    /// # Errors
+    /// As [`Reader::totals`].
+    pub(in crate::service::query) fn of_types(
+        reader: &Reader,
+        scope: &Scope,
+        types: Vec<ProfileType>,
+        limits: &QueryLimits,
+    ) -> Result<Option<Self>, QueryError> {
         let length = scope.range.end.saturating_sub(scope.range.start);
         let step = whole_steps(length / STEPS_MAX, STEP);
         let mut starts = BTreeSet::new();
-        for signal in signals {
-            let types = types_of(reader.store(), scope.range, signal);
-            let Some(first) = types.into_iter().next() else {
-                continue;
-            };
-            let totals = reader.totals(&scope.of(first), step, &[], limits)?;
+        for profile_type in types {
+            let totals = reader.totals(&scope.of(profile_type), step, &[], limits)?;
             let points = totals.iter().flat_map(|group| &group.points);
             starts.extend(points.filter(|p| 0 < p.value).map(|p| p.start));
         }

@@ -63,16 +63,17 @@ impl TableAsk {
         limits: &QueryLimits,
     ) -> Result<Source, QueryError> {
         self.check()?;
-        let is_empty = types_of(reader.store(), self.range, signal).is_empty();
+        let types = types_of(reader.store(), self.range, signal);
         // A host may watch and have nothing to tell.
-        if is_empty && reader.store().hosts(self.range, Some(signal)).is_empty() {
+        if types.is_empty() && reader.store().hosts(self.range, Some(signal)).is_empty() {
             return Err(QueryError::NotRecorded { signal, event });
         }
         let scope = Scope {
             matchers: self.matchers.clone(),
             range: self.range,
         };
-        let period = Period::of(reader, &scope, &[signal], limits)?;
+        // Of all kinds: what is freed, or goes on, may have windows of its own.
+        let period = Period::of_types(reader, &scope, types, limits)?;
         let range = period.map_or(self.range, |period| period.range);
         Ok(Source {
             scope: scope.at(range),

@@ -355,6 +355,33 @@ fn a_leak_is_sure_and_churn_and_a_cache_that_is_filled_are_not() {
 }
 
 #[test]
+fn windows_in_which_memory_is_only_freed_count() {
+    let mut world = World::default();
+    let stack = |values: &'static [u64; 4]| [("main;hold;malloc", &values[..])];
+    world.add(0, ("alloc", ALLOC), NGINX, &stack(&[9_000, 9, 0, 0]));
+    world.add(30, ("alloc", ALLOC), NGINX, &stack(&[0, 0, 8_000, 8]));
+    let asked = ask("", seconds(0, 60), &[]);
+    let asked = (&asked, MemoryRows::Functions);
+    let table = heap(&world.reader(), asked, &Rules::default(), &limits()).unwrap();
+    assert_eq!(seconds(0, 40), table.range);
+    assert_eq!(
+        (1_000, 1),
+        (table.rows[0].live_bytes, table.rows[0].live_objects)
+    );
+}
+
+#[test]
+fn a_call_that_never_ended_is_told() {
+    let mut world = World::default();
+    let waits: &[(&str, &[u64])] = &[("poll;in flight", &[0, 10_000_000_000])];
+    world.add(0, ("syscall_counts", SYSCALL_COUNTS), REDIS, waits);
+    let asked = ask("", seconds(0, 60), &["comm"]);
+    let table = syscalls(&world.reader(), &asked, &limits()).unwrap().table;
+    let poll = call(&table.rows, &["redis"], "poll");
+    assert_eq!((0, 10_000_000_000), (poll.calls, poll.in_flight_ns));
+}
+
+#[test]
 fn growth_over_two_windows_is_not_judged() {
     let asked = ask("", seconds(0, 20), &[]);
     let found = leaks(
