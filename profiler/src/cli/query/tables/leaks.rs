@@ -86,7 +86,8 @@ fn draw(answer: &LeaksResponse, args: &LeaksArgs) -> String {
 fn nothing(answer: &LeaksResponse) -> String {
     if answer.slices < answer.slices_least {
         return format!(
-            "nothing can be said of {} windows: growth needs {}; wait, or ask for a longer time\n",
+            "nothing can be said yet: {} spans of time have data, growth needs {}; wait, or ask for a \
+             longer time\n",
             answer.slices, answer.slices_least
         );
     }

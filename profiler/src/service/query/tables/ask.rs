@@ -1,7 +1,9 @@
 //! What a table is asked for, and what all tables have in common.
 
+use std::collections::BTreeSet;
+
 use crate::{
-    model::{Matcher, Quality, Selection, TimeRange},
+    model::{Matcher, ProfileType, Quality, Selection, TimeRange},
     service::{
         query::{
             QueryError, Reader,
@@ -103,21 +105,41 @@ impl TableAsk {
     ) -> Result<Table<R>, QueryError> {
         let rows_total = rows.len();
         rows.truncate(self.limit);
-        let first = types_of(reader.store(), self.range, signal)
-            .into_iter()
-            .next();
-        let selection = |profile_type| Selection {
-            profile_type,
-            matchers: self.matchers.clone(),
-            range: self.range,
-        };
-        let quality = first.map(|first| quality::of_hosts(reader, &selection(first), limits));
+        let types = types_of(reader.store(), self.range, signal);
+        let first = types.into_iter().next();
+        let quality = first.map(|first| self.quality(reader, first, limits));
         Ok(Table {
             range: source.scope.range,
             group_by: self.group_by.clone(),
             rows,
             rows_total,
             quality: quality.transpose()?.unwrap_or_default(),
+        })
+    }
+}
+
+impl TableAsk {
+    /// How good the data of the hosts concerned is. Lost windows are those of all signals: the next
+    /// window tells of them, whichever signal it is of.
+    fn quality(
+        &self,
+        reader: &Reader,
+        profile_type: ProfileType,
+        limits: &QueryLimits,
+    ) -> Result<Quality, QueryError> {
+        let selection = Selection {
+            profile_type,
+            matchers: self.matchers.clone(),
+            range: self.range,
+        };
+        let concerned = quality::concerned(reader, &selection, limits)?;
+        let names: BTreeSet<String> = concerned.into_iter().map(|facts| facts.host).collect();
+        let hosts = reader.store().hosts(self.range, None).into_iter();
+        let lost = hosts.filter(|facts| names.contains(&facts.host));
+        let lost = lost.map(|facts| facts.quality.windows_lost);
+        Ok(Quality {
+            windows_lost: lost.fold(0, u64::saturating_add),
+            ..quality::of_hosts(reader, &selection, limits)?
         })
     }
 }

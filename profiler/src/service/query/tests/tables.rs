@@ -359,11 +359,11 @@ fn windows_in_which_memory_is_only_freed_count() {
     let mut world = World::default();
     let stack = |values: &'static [u64; 4]| [("main;hold;malloc", &values[..])];
     world.add(0, ("alloc", ALLOC), NGINX, &stack(&[9_000, 9, 0, 0]));
-    world.add(30, ("alloc", ALLOC), NGINX, &stack(&[0, 0, 8_000, 8]));
+    world.add(10, ("alloc", ALLOC), NGINX, &stack(&[0, 0, 8_000, 8]));
     let asked = ask("", seconds(0, 60), &[]);
     let asked = (&asked, MemoryRows::Functions);
     let table = heap(&world.reader(), asked, &Rules::default(), &limits()).unwrap();
-    assert_eq!(seconds(0, 40), table.range);
+    assert_eq!(seconds(0, 20), table.range);
     assert_eq!(
         (1_000, 1),
         (table.rows[0].live_bytes, table.rows[0].live_objects)
@@ -379,6 +379,22 @@ fn a_call_that_never_ended_is_told() {
     let table = syscalls(&world.reader(), &asked, &limits()).unwrap().table;
     let poll = call(&table.rows, &["redis"], "poll");
     assert_eq!((0, 10_000_000_000), (poll.calls, poll.in_flight_ns));
+}
+
+#[test]
+fn lost_windows_are_told_whichever_signal_told_of_them() {
+    let mut world = World::default();
+    world.add(
+        0,
+        ("alloc", ALLOC),
+        NGINX,
+        &[("main;f;malloc", &[9, 9, 0, 0])],
+    );
+    world.lose(10, 3);
+    let asked = ask("{comm=\"nginx\"}", seconds(0, 60), &[]);
+    let asked = (&asked, MemoryRows::Functions);
+    let table = heap(&world.reader(), asked, &Rules::default(), &limits()).unwrap();
+    assert_eq!(3, table.quality.windows_lost);
 }
 
 #[test]

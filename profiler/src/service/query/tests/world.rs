@@ -97,6 +97,25 @@ impl World {
             .unwrap();
     }
 
+    /// Adds a window of CPU time without samples that tells of lost windows.
+    pub(super) fn lose(&mut self, second: u64, windows_lost: u64) {
+        let value_type = |(kind, unit): &(&str, &str)| ValueType {
+            kind: (*kind).to_owned(),
+            unit: (*unit).to_owned(),
+        };
+        let mut builder = ProfileBuilder::new(CPU.iter().map(value_type).collect());
+        let head = builder.head_mut();
+        head.host = "one".to_owned();
+        head.window.start = START + Duration::from_secs(second);
+        head.window.duration = Duration::from_secs(10);
+        head.quality.windows_lost = windows_lost;
+        let batch = Batch::from_profile(&builder.finish(), 0);
+        self.sequence += 1;
+        self.store
+            .append(SenderId(1), self.sequence, batch)
+            .unwrap();
+    }
+
     /// A reader of what is there.
     pub(super) fn reader(&self) -> Reader {
         Reader::new(Arc::clone(&self.store) as Arc<dyn Store>)
