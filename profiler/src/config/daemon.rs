@@ -8,9 +8,11 @@ use super::ConfigError;
 use crate::model::Signal;
 
 /// What `signals` may name.
-const WATCHABLE: [Signal; 6] = [
+const WATCHABLE: [Signal; 8] = [
     Signal::Cpu,
     Signal::OffCpu,
+    Signal::Alloc,
+    Signal::PageFault,
     Signal::Syscall,
     Signal::SyscallCounts,
     Signal::Tcp,
@@ -33,7 +35,7 @@ pub struct DaemonConfig {
     pub window_seconds: u64,
     /// Samples a second and CPU.
     pub rate_hz: u32,
-    /// What is watched: `cpu`, `offcpu`, `syscall`, `tcp`.
+    /// What is watched: `cpu`, `offcpu`, `syscall`, `tcp`, `alloc`, `page_fault`.
     pub signals: Vec<Signal>,
     /// Whether time off the CPU is measured too: the same as one more of `signals`.
     pub offcpu: bool,
@@ -201,7 +203,8 @@ impl DaemonConfig {
             (
                 !self.signals.is_empty() && self.signals.iter().all(|s| WATCHABLE.contains(s)),
                 "signals",
-                "must name some of cpu, offcpu, syscall, syscall_counts, tcp, tcp_counts",
+                "must name some of cpu, offcpu, syscall, syscall_counts, tcp, tcp_counts, alloc, \
+                 page_fault",
             ),
             (
                 (1..=1_048_576).contains(&self.spool.size_mib),

@@ -140,6 +140,7 @@ pub fn watch(
         let namer = scope.spawn(move || name_all(&waiting, inlines, vdso.as_ref(), deliver));
         raise_priority();
         let sampling = hooks::attach(&mut host.probe, &options.signals, options.rate_hz)?;
+        host.start_allocations();
         let started_after = clock::monotonic().saturating_sub(begun);
         let mut cutter = Cutter::start(options, sampling, jobs, started_after);
         let result = cutter.run(&mut host, labels, shutdown);
@@ -314,6 +315,7 @@ impl Cutter {
         if let Some(burst) = &mut self.burst {
             burst.end();
         }
+        host.stop_allocations();
         hooks::detach(
             &mut host.probe,
             &SignalOptions::of(self.signals.iter().copied()),

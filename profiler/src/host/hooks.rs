@@ -28,6 +28,9 @@ pub(super) fn attach(
         let hook = probe::attach_off_cpu(probe)?;
         tracing::debug!(hook, "time off the CPU is measured");
     }
+    if options.watches(&[Signal::PageFault]) {
+        probe::attach_page_faults(probe)?;
+    }
     if options.watches(&SYSCALLS) {
         probe::attach_syscalls(probe)?;
     }
@@ -47,6 +50,9 @@ pub(super) fn detach(probe: &mut Probe, options: &SignalOptions) -> anyhow::Resu
     }
     if options.watches(&[Signal::OffCpu]) {
         probe::detach_off_cpu(probe)?;
+    }
+    if options.watches(&[Signal::PageFault]) {
+        probe::detach_page_faults(probe)?;
     }
     if options.watches(&SYSCALLS) {
         probe::detach_syscalls(probe)?;

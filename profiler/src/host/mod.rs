@@ -4,10 +4,14 @@
 //! is a type of `model`, and `run` connects them.
 
 pub mod aggregate;
+mod allocations;
+pub mod allocator;
+mod allocator_watch;
 mod bursts;
 mod command;
 mod continuous;
 pub mod daemon;
+pub mod heap;
 mod hooks;
 mod kernel_counts;
 pub mod kubelet;

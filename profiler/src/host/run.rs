@@ -1,13 +1,17 @@
 //! The composition root: one line for each stage.
 
-use std::{ffi::OsString, path::PathBuf, process::ExitStatus, time::Duration};
+use std::{
+    cmp::Reverse, collections::HashMap, ffi::OsString, path::PathBuf, process::ExitStatus,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use profiler_common::counter::Tally;
 
 use super::{
-    aggregate::{ProfileFacts, build_profile},
+    aggregate::{ProfileFacts, Window, build_profile},
     command::HeldCommand,
+    heap::HeapReport,
     hooks,
     naming::Namer,
     sampling::{Host, SamplingOptions, kernel_release, raise_priority},
@@ -15,7 +19,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{Pid, Profile, Signal, Window as Span},
+    model::{LiveStack, Pid, Profile, Signal, StackIndex, Window as Span},
 };
 
 // What the command line needs of the stages, so that it names only the root.
@@ -70,6 +74,8 @@ pub enum Progress {
 pub struct Recording {
     /// A profile of each signal, in the order of [`SignalOptions::signals`].
     pub profiles: Vec<Profile>,
+    /// What lives in the end, most bytes first; its stacks are those of the profile of allocations.
+    pub live: Vec<LiveStack>,
     /// How the command ended, if there was one and it ended by itself.
     pub command_status: Option<ExitStatus>,
     /// What it cost.
@@ -99,6 +105,7 @@ pub fn record(
     raise_priority();
     let sampling = hooks::attach(&mut host.probe, &options.signals, options.rate_hz)?;
     let cpus = sampling.map_or(0, |sampling| sampling.cpus);
+    host.start_allocations();
     let span_start = clock::wall();
     let started = clock::monotonic();
     let mut child = held
@@ -135,6 +142,7 @@ pub fn record(
     host.log_counters();
     let cost = host.cost(started.saturating_sub(begun));
     hooks::detach(&mut host.probe, &options.signals)?;
+    host.stop_allocations();
     host.drain();
     host.collect_tables(clock::monotonic());
     progress(Progress::Naming);
@@ -142,9 +150,10 @@ pub fn record(
         start: span_start,
         duration,
     };
-    let profiles = finish(host, options, cpus, span);
+    let (profiles, live) = finish(host, options, cpus, span);
     Ok(Recording {
         profiles,
+        live,
         command_status,
         cost,
     })
@@ -164,7 +173,16 @@ fn sampling_options(options: &RecordOptions, command: Option<Pid>) -> SamplingOp
 }
 
 /// Names everything and makes the profiles.
-fn finish(mut host: Host, options: &RecordOptions, cpus: u32, span: Span) -> Vec<Profile> {
+fn finish(
+    mut host: Host,
+    options: &RecordOptions,
+    cpus: u32,
+    span: Span,
+) -> (Vec<Profile>, Vec<LiveStack>) {
+    let heap = host
+        .allocations
+        .take()
+        .map(|live| live.report(clock::monotonic()));
     let counts = host.take_counts();
     let common = ProfileFacts {
         host: host_name(),
@@ -205,13 +223,46 @@ fn finish(mut host: Host, options: &RecordOptions, cpus: u32, span: Span) -> Vec
     drop((probe, tables));
     let windows = windows.into_last();
     let objects = processes.objects.share();
+    let live = live_stacks(&windows, heap.unwrap_or_default());
     let mut namer = Namer::new(options.inlines);
     let recorded = (options.signals.signals.iter())
         .filter_map(|signal| windows.iter().find(|window| window.signal == *signal));
-    recorded
-        .map(|window| {
-            let names = namer.name(window, &objects, vdso.as_ref());
-            build_profile(window, &names, &facts(window.signal))
-        })
-        .collect()
+    let profiles = recorded.map(|window| {
+        let names = namer.name(window, &objects, vdso.as_ref());
+        build_profile(window, &names, &facts(window.signal))
+    });
+    (profiles.collect(), live)
+}
+
+/// What lives, by stack of the window of allocations. One process has a stack once, whichever of its
+/// threads allocate there.
+fn live_stacks(windows: &[Window], heap: HeapReport) -> Vec<LiveStack> {
+    let Some(window) = (windows.iter()).find(|window| window.signal == Signal::Alloc) else {
+        return Vec::new();
+    };
+    let mut live: Vec<LiveStack> = Vec::new();
+    let mut places: HashMap<(Pid, u32), usize> = HashMap::new();
+    for found in heap.stacks {
+        let Some(stack) = window.stack_of(&found.stack) else {
+            continue;
+        };
+        let row = LiveStack {
+            pid: found.stack.pid,
+            stack: StackIndex(stack),
+            bytes: found.bytes,
+            objects: found.objects,
+            samples: found.samples,
+            age_max: found.age_max,
+            age_mean: found.age_mean,
+            growth_bytes_per_hour: found.growth_bytes_per_hour,
+            is_suspect: found.is_suspect,
+        };
+        let place = *places.entry((row.pid, stack)).or_insert(live.len());
+        match live.get_mut(place) {
+            Some(known) => known.add(&row),
+            None => live.push(row),
+        }
+    }
+    live.sort_by_key(|row| Reverse(row.bytes));
+    live
 }

@@ -18,6 +18,8 @@ use profiler_common::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
+    allocations::Allocations,
+    allocator_watch::AllocatorWatch,
     kernel_counts::KernelCounts,
     naming, object,
     probe::{
@@ -32,7 +34,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{BuildId, Event, Loss, ObjectId, Signal, StackSample},
+    model::{BuildId, Event, Loss, ObjectId, Pid, Signal, StackSample},
 };
 
 /// Pause after a wake-up, so that a burst of process records costs one drain and not one each.
@@ -105,6 +107,10 @@ pub(super) struct Host {
     pub(super) windows: Box<Windows>,
     /// The vDSO.
     pub(super) vdso: Option<Arc<[u8]>>,
+    /// Finds and probes allocators, while allocations are watched.
+    allocators: Option<AllocatorWatch>,
+    /// What lives, while allocations are watched.
+    pub(super) allocations: Option<Allocations>,
     undecodable: u64,
     /// Whether there are exact tables to take.
     counts_exactly: bool,
@@ -139,6 +145,7 @@ impl Host {
             .context("map the rings of process records")?;
         probe::attach_lifecycle(&mut probe)?;
         let (rules, tables) = probe.take_tables()?;
+        let (allocators, live) = probe.take_allocations().unzip();
         let mut host = Self {
             probe,
             events: ProcessEvents::new(rings),
@@ -146,6 +153,9 @@ impl Host {
             tables: TableLoader::start(rules, tables, options.cache_dir.clone()),
             windows: Box::default(),
             vdso: naming::read_vdso(),
+            allocators: allocators.map(AllocatorWatch::new),
+            allocations: live
+                .map(|live| Allocations::new(options.signals.alloc_period_bytes, live)),
             undecodable: 0,
             table_rows: u64::from(probe::table_rows()),
             counts_exactly: (options.signals).watches(&[Signal::SyscallCounts, Signal::TcpCounts]),
@@ -198,9 +208,9 @@ impl Host {
             self.handle(event, now, &mut changes);
         }
         self.apply(&changes);
-        while let Some(record) = self.probe.samples.next() {
-            match decode_sample(&record) {
-                Ok(sample) => self.windows.add(sample, &self.processes),
+        while let Some(decoded) = (self.probe.samples.next()).map(|record| decode_sample(&record)) {
+            match decoded {
+                Ok(sample) => self.count(sample),
                 Err(_malformed) => self.windows.lose(Loss::Undecodable),
             }
         }
@@ -208,6 +218,53 @@ impl Host {
         (self.probe.flush_log)();
         for pid in self.processes.forget_ended(now) {
             self.windows.forget_labels(pid);
+            if let Some(allocations) = &mut self.allocations {
+                allocations.forget(pid);
+            }
+        }
+        if let Some(allocations) = &mut self.allocations {
+            let refused = allocations.look(now);
+            self.windows
+                .lose_of(Signal::Alloc, Loss::TableFull, refused);
+        }
+    }
+
+    /// Counts a sample, and what follows from it.
+    fn count(&mut self, sample: StackSample) {
+        let Some(allocations) = &mut self.allocations else {
+            self.windows.add(sample, &self.processes);
+            return;
+        };
+        for counted in allocations.take(sample, &self.processes) {
+            self.windows.add(counted, &self.processes);
+        }
+    }
+
+    /// The memory of a process is gone.
+    fn end_memory(&mut self, pid: Pid, at: Duration) {
+        if let Some(watch) = &mut self.allocators {
+            watch.ended(pid);
+        }
+        let Some(allocations) = &mut self.allocations else {
+            return;
+        };
+        for counted in allocations.end(pid, at) {
+            self.windows.add(counted, &self.processes);
+        }
+    }
+
+    /// Starts to probe allocators, if allocations are watched; what is mapped now is probed when
+    /// this returns.
+    pub(super) fn start_allocations(&self) {
+        if let Some(watch) = &self.allocators {
+            watch.start_probing(WARM_START_MAX);
+        }
+    }
+
+    /// Takes the probes on allocators away.
+    pub(super) fn stop_allocations(&mut self) {
+        if let Some(watch) = self.allocators.take() {
+            watch.stop();
         }
     }
 
@@ -280,7 +337,10 @@ impl Host {
                 self.windows.forget_labels(pid);
                 self.processes.executed(pid, changes);
             }
-            Event::Forgotten { pid } => _ = changes.changed.insert(pid),
+            Event::Forgotten { pid, at } => {
+                self.end_memory(pid, at);
+                _ = changes.changed.insert(pid);
+            }
             Event::Mapped(mapping) => self.processes.mapped(&mapping, changes),
             Event::Exited { pid, tid } => self.processes.exited(pid, tid, now, changes),
             Event::Unknown { pid } => self.processes.repair(pid, now, changes),
@@ -295,9 +355,11 @@ impl Host {
     /// Tells the probe and the compiler what changed. Mappings go first: a table that comes later
     /// is found by its slot.
     fn apply(&mut self, changes: &Changes) {
+        let now = clock::monotonic();
         for pid in &changes.ended {
             self.probe.mappings.remove(*pid);
             self.probe.remove_target(*pid);
+            self.end_memory(*pid, now);
         }
         let mut wanted = Vec::new();
         for pid in &changes.changed {
@@ -311,9 +373,23 @@ impl Host {
                 })
                 .collect();
             self.probe.mappings.replace(*pid, &mappings);
+            self.watch_allocators(*pid);
         }
         for table in wanted {
             (self.tables).ask(table.object, table.slot, table.build_id, table.bytes);
+        }
+    }
+
+    /// Has the allocators probed that a process maps.
+    fn watch_allocators(&mut self, pid: Pid) {
+        let Some(watch) = &mut self.allocators else {
+            return;
+        };
+        for mapping in self.processes.mappings(pid) {
+            let object = mapping.object.and_then(|id| self.processes.objects.get(id));
+            if let Some(object) = object {
+                watch.mapped(pid, mapping.start, object);
+            }
         }
     }
 
@@ -344,6 +420,9 @@ impl Host {
         let mut changes = Changes::default();
         self.processes.refresh(now, &mut changes);
         self.apply(&changes);
+        if let Some(watch) = &mut self.allocators {
+            watch.forgotten(&changes.forgotten);
+        }
         self.tables.forget(changes.forgotten);
     }
 

@@ -106,6 +106,11 @@ impl Windows {
         }
     }
 
+    /// Counts what was lost of one signal.
+    pub(super) fn lose_of(&mut self, signal: Signal, loss: Loss, count: u64) {
+        self.current.of(signal).lose_many(loss, count);
+    }
+
     /// Samples of these windows so far.
     pub(super) fn samples(&self) -> u64 {
         let WindowSet { each, burst } = &self.current;
@@ -140,7 +145,7 @@ fn program_of(processes: &ProcessTable, pid: Pid) -> Option<Program> {
 }
 
 /// Finds the mappings of bare frames: what the probe could not know, the daemon may know by now.
-fn locate(processes: &ProcessTable, mut sample: StackSample) -> StackSample {
+pub(super) fn locate(processes: &ProcessTable, mut sample: StackSample) -> StackSample {
     for frame in &mut sample.user {
         if let UserFrame::Bare(address) = *frame {
             *frame = processes.locate(sample.pid, address);

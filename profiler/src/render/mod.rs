@@ -16,6 +16,7 @@ mod call_table;
 mod collapsed;
 mod diff;
 mod format;
+mod heap;
 mod json;
 mod label;
 mod limits;
@@ -30,6 +31,7 @@ pub use self::{
     collapsed::CollapsedError,
     diff::{Difference, DifferenceError, Normalize},
     format::{Format, FormatError, ReadError, WriteError, read, write},
+    heap::live_heap,
     json::JsonError,
     limits::INPUT_SIZE_BYTES_MAX,
     output::path_for,

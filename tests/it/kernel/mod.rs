@@ -20,6 +20,7 @@ mod output;
 
 mod mixed_load;
 
+mod alloc;
 mod burst;
 mod daemon;
 mod delivery;

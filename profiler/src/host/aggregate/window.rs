@@ -102,6 +102,11 @@ impl Window {
         self.tasks.values.iter().map(task).collect()
     }
 
+    /// Place in [`Self::stacks`] of the stack of a sample, if one like it was counted.
+    pub fn stack_of(&self, sample: &StackSample) -> Option<u32> {
+        self.stacks.numbers.get(places(sample).as_slice()).copied()
+    }
+
     /// Distinct stacks, innermost frame first.
     pub fn stacks(&self) -> &[Box<[Place]>] {
         &self.stacks.values
@@ -137,6 +142,9 @@ fn values(measured: Measured) -> (Option<Wait>, Values) {
             let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(FOR_EVER);
             (Some(wait), [ns(delay), events, ns(run_queue), 0])
         }
+        // Whoever follows allocations weighs them first; alone, each stands for itself.
+        Measured::Allocated(allocation) => (None, [allocation.size_bytes, 1, 0, 0]),
+        Measured::Freed { .. } => (None, Values::default()),
         Measured::Counted { values, .. } => (None, values),
     }
 }
