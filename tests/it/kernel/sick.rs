@@ -150,7 +150,13 @@ fn memory_that_leaks_is_found_first() {
     let mut leaking = Command::new(named.file("leaking", "sick"));
     let leaking = Running::start(leaking.args(["120", "leak_suspect"])).unwrap();
     let first = until("a leak is suspected", LEAK_LIMIT, || {
-        let asked = ["bottlenecks", "{service=\"leaking\"}", "--json"];
+        let asked = [
+            "bottlenecks",
+            "{service=\"leaking\"}",
+            "--last",
+            "2m",
+            "--json",
+        ];
         let answer: Value = serde_json::from_str(&query(&server, &asked))?;
         let mut findings = answer["findings"].as_array().unwrap().iter();
         let is_leak = |finding: &&Value| finding["kind"] == "leak_suspect";

@@ -203,7 +203,7 @@ fn retransmits_at(look: &Look<'_>, endpoint: &str) -> Option<Finding> {
         measured(look.evidence, is_wanted).0
     };
     let again = of("retransmits").values[0];
-    let [sends, _ns, sent_bytes, _] = of("bytes_sent").values;
+    let [sends, _time, sent_bytes, ..] = of("bytes_sent").values;
     let segments = (sent_bytes / rule.segment_bytes).max(sends) + again;
     if again < rule.events_least {
         return None;

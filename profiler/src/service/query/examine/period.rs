@@ -7,7 +7,7 @@ use std::{
 
 use super::select::Scope;
 use crate::{
-    model::{TimeRange, label},
+    model::{ProfileType, TimeRange, label},
     service::{
         query::{QueryError, Reader, question::types_of},
         store::{GroupTotals, QueryLimits},
@@ -18,14 +18,15 @@ use crate::{
 const WINDOW: Duration = Duration::from_secs(10);
 /// Steps in which data is looked for in a short span of time.
 const STEP_MIN: Duration = Duration::from_secs(1);
-/// Most steps in which data is looked for.
-const STEPS_MAX: u32 = 1_000;
+/// Most steps in which data is looked for: an hour, which is what is asked for when nothing is said,
+/// is looked at second by second.
+const STEPS_MAX: u32 = 4_000;
 
 /// The part of a span of time that has data.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Period {
+pub(in crate::service::query) struct Period {
     /// From the first window to the end of the last one.
-    pub(super) range: TimeRange,
+    pub(in crate::service::query) range: TimeRange,
     /// Length of a window, or a multiple of it.
     step: Duration,
 }
@@ -35,10 +36,29 @@ impl Period {
     ///
     /// # Errors
     /// As [`Reader::totals`].
-    pub(super) fn of(
+    pub(in crate::service::query) fn of(
         reader: &Reader,
         scope: &Scope,
         signals: &[&str],
+        limits: &QueryLimits,
+    ) -> Result<Option<Self>, QueryError> {
+        let first = |signal: &&str| {
+            types_of(reader.store(), scope.range, signal)
+                .into_iter()
+                .next()
+        };
+        let types: Vec<ProfileType> = signals.iter().filter_map(first).collect();
+        Self::of_types(reader, scope, types, limits)
+    }
+
+    /// The part of a scope that has data of some types.
+    ///
+    /// # Errors
+    /// As [`Reader::totals`].
+    pub(in crate::service::query) fn of_types(
+        reader: &Reader,
+        scope: &Scope,
+        types: Vec<ProfileType>,
         limits: &QueryLimits,
     ) -> Result<Option<Self>, QueryError> {
         let length = scope.range.end.saturating_sub(scope.range.start);
@@ -48,12 +68,8 @@ impl Period {
             whole_steps(length / STEPS_MAX, WINDOW)
         };
         let mut found = Starts::default();
-        for signal in signals {
-            let types = types_of(reader.store(), scope.range, signal);
-            let Some(first) = types.into_iter().next() else {
-                continue;
-            };
-            found.add(&reader.totals(&scope.of(first), step, &by_host(), limits)?);
+        for profile_type in types {
+            found.add(&reader.totals(&scope.of(profile_type), step, &by_host(), limits)?);
         }
         let window = match reader.window() {
             Duration::ZERO => WINDOW,
@@ -70,13 +86,13 @@ impl Period {
     }
 
     /// Its length.
-    pub(super) fn length(&self) -> Duration {
+    pub(in crate::service::query) fn length(&self) -> Duration {
         self.range.end.saturating_sub(self.range.start)
     }
 
     /// At most so many slices of equal length, each a whole number of windows. What is left over at
     /// the end is a shorter one.
-    pub(super) fn slices(&self, most: u32) -> Vec<TimeRange> {
+    pub(in crate::service::query) fn slices(&self, most: u32) -> Vec<TimeRange> {
         let length = whole_steps(self.length() / most.max(1), self.step);
         let mut slices = Vec::new();
         let mut start = self.range.start;

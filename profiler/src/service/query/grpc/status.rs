@@ -36,7 +36,6 @@ fn code_of(error: &QueryError) -> Code {
         | QueryError::Kind { .. }
         | QueryError::Units { .. }
         | QueryError::Store(StoreError::Regex { .. }) => Code::InvalidArgument,
-        QueryError::NoEarlierBuild => Code::NotFound,
         QueryError::TooManyStacks { .. }
         | QueryError::TooManyLines { .. }
         | QueryError::Busy { .. }
@@ -48,6 +47,7 @@ fn code_of(error: &QueryError) -> Code {
         | QueryError::Store(StoreError::TooMuch { .. } | StoreError::Full { .. }) => {
             Code::ResourceExhausted
         }
+        QueryError::NoEarlierBuild | QueryError::NotRecorded { .. } => Code::NotFound,
         QueryError::Burst {
             source: BurstError::NotConnected | BurstError::NotTaken,
             ..
