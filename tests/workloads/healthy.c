@@ -130,8 +130,8 @@ static void client(void)
 	int connection = connect_to("127.0.0.1", port);
 	while (goes_on()) {
 		load_user(connection);
-		all_steps(ROUNDS_PER_MS / 24);
-		sleep_us(1000);
+		all_steps(ROUNDS_PER_MS / 48);
+		sleep_us(2000);
 	}
 	close(connection);
 }
