@@ -3,6 +3,7 @@
 use std::{process::Command, thread, time::Duration};
 
 use profiler::{
+    clock,
     host::{
         Shutdown,
         run::{SharedLabelRules, SignalOptions, Unwinding, WatchOptions, WatchedWindow, watch},
@@ -76,7 +77,7 @@ fn windows_grow_while_those_before_wait() {
         if ENOUGH < seen {
             stop.request();
         } else if !stop.is_requested() {
-            thread::sleep(2 * LENGTH);
+            clock::sleep(2 * LENGTH);
         }
     };
     watch(&options, &SharedLabelRules::default(), &shutdown, deliver).unwrap();
