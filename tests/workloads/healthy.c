@@ -165,10 +165,7 @@ static void batch(void)
 	}
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} MODES[] = {
+static const struct mode MODES[] = {
 	{"even", even},
 	{"idle_pool", idle_pool},
 	{"busy_pool", busy_pool},
@@ -190,11 +187,5 @@ int main(int argc, char **argv)
 		answer_after_us = atoi(argv[4]);
 	if (2 < argc && strcmp(argv[2], "server") == 0)
 		server();
-	for (size_t mode = 0; 2 < argc && mode < sizeof(MODES) / sizeof(MODES[0]); mode++)
-		if (strcmp(argv[2], MODES[mode].name) == 0) {
-			ready();
-			MODES[mode].run();
-			return 0;
-		}
-	return 2;
+	return run_mode(MODES, sizeof(MODES) / sizeof(MODES[0]), 2 < argc ? argv[2] : "");
 }

@@ -220,10 +220,7 @@ static void page_fault_storm(void)
 		fill_new_buffer();
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} MODES[] = {
+static const struct mode MODES[] = {
 	{"hot_function", hot_function},
 	{"hot_path", hot_path},
 	{"lock_convoy", lock_convoy},
@@ -245,11 +242,5 @@ int main(int argc, char **argv)
 		port = atoi(argv[3]);
 	if (4 < argc)
 		host = argv[4];
-	for (size_t mode = 0; 2 < argc && mode < sizeof(MODES) / sizeof(MODES[0]); mode++)
-		if (strcmp(argv[2], MODES[mode].name) == 0) {
-			ready();
-			MODES[mode].run();
-			return 0;
-		}
-	return 2;
+	return run_mode(MODES, sizeof(MODES) / sizeof(MODES[0]), 2 < argc ? argv[2] : "");
 }

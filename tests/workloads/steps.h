@@ -42,6 +42,24 @@ APART void all_steps(uint64_t rounds)
 	NOT_A_TAIL_CALL();
 }
 
+// One thing that a program can be told to do.
+struct mode {
+	const char *name;
+	void (*run)(void);
+};
+
+// Does what was asked for by name; the exit status.
+static inline int run_mode(const struct mode *modes, size_t count, const char *name)
+{
+	for (size_t mode = 0; mode < count; mode++)
+		if (strcmp(name, modes[mode].name) == 0) {
+			ready();
+			modes[mode].run();
+			return 0;
+		}
+	return 2;
+}
+
 static inline void sleep_us(long us)
 {
 	struct timespec time = {us / 1000000, us % 1000000 * 1000};

@@ -8,7 +8,7 @@ use tonic::Code;
 use super::{
     args::{ConnectionArgs, RegressionsArgs, Than},
     client::{Client, ask, refused},
-    format::{Form, Forms},
+    format::Forms,
     json,
     regressions::{draw, question},
 };
@@ -68,13 +68,14 @@ pub(super) async fn run(
         }
     }
     found.retain(Lately::is_compared);
-    let bytes = if form == Form::Json {
-        let all: Vec<Value> = found.iter().map(lately_json).collect();
-        json::text(&json!({ "comparisons": all }))
-    } else {
-        text(&found).into_bytes()
-    };
-    args.output.write(&bytes)
+    args.output.answer(
+        form,
+        || {
+            let all: Vec<Value> = found.iter().map(lately_json).collect();
+            json!({ "comparisons": all })
+        },
+        || text(&found),
+    )
 }
 
 /// Services that have data.

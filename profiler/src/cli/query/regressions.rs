@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{
     args::{ConnectionArgs, RegressionsArgs, Than},
     client::{Client, ask, refused},
-    format::{Form, Forms},
+    format::Forms,
     json,
     text::{Side, Table},
 };
@@ -31,12 +31,8 @@ pub(super) async fn run(
     );
     let answer = client.regressions(ask(question, to)).await;
     let answer = answer.map_err(|status| refused(&status, to))?.into_inner();
-    let bytes = if form == Form::Json {
-        json::text(&json::regressions(&answer))
-    } else {
-        draw(&answer).into_bytes()
-    };
-    args.output.write(&bytes)
+    args.output
+        .answer(form, || json::regressions(&answer), || draw(&answer))
 }
 
 /// What is asked of a selection.

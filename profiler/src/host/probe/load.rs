@@ -191,7 +191,7 @@ fn load_object(options: &ProbeOptions) -> Result<Ebpf, ProbeError> {
         .map_max_entries("SAMPLES", ring_size_bytes(options))
         .map_max_entries("MAPPINGS", nodes)
         .map_max_entries("TARGETS", nodes)
-        .map_max_entries("DEPARTURES", departures_wanted(options))
+        .map_max_entries("DEPARTURES", when(&[Signal::OffCpu], OFF_CPU_THREADS_MAX))
         .map_max_entries("LIVE_ALLOCATIONS", when(&ALLOC, LIVE_ALLOCATIONS_MAX))
         .map_max_entries("ALLOCATORS", when(&ALLOC, ALLOCATORS_MAX))
         .map_max_entries("CALLS", when(&SYSCALLS, CALL_THREADS_MAX))
@@ -262,15 +262,6 @@ fn nodes_wanted() -> u32 {
         .unwrap_or(NODES_MAX)
         .saturating_mul(2)
         .max(NODES_MAX)
-}
-
-/// Threads to remember: none, which takes one, while no waits are measured.
-fn departures_wanted(options: &ProbeOptions) -> u32 {
-    if options.signals.watches(&[Signal::OffCpu]) {
-        OFF_CPU_THREADS_MAX
-    } else {
-        1
-    }
 }
 
 /// Entries of a map that these signals need: the least that the kernel takes while none is watched.
