@@ -4,7 +4,9 @@ use std::{error::Error, io, process::ExitCode};
 
 use clap::CommandFactory as _;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use super::{
     args::{Args, Command},
@@ -12,6 +14,8 @@ use super::{
 };
 #[cfg(feature = "service")]
 use super::{check, serve, up};
+#[cfg(feature = "service")]
+use crate::service::run::Traces;
 use crate::{config::ConfigError, host::run::ProbeError, render::FormatError};
 
 /// A check failed, or anything else went wrong.
@@ -25,8 +29,13 @@ const UNREACHABLE: u8 = 4;
 
 /// Runs a parsed command line. Prints the error, with everything that led to it, once.
 pub fn run(args: &Args) -> ExitCode {
-    start_log(args);
-    match run_command(&args.command) {
+    let ended = start_log(args).and_then(|traces| {
+        let ended = run_command(&args.command);
+        // What is left of the traces is sent before the end.
+        drop(traces);
+        ended
+    });
+    match ended {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -64,8 +73,9 @@ fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
 }
 
 /// Sends the log to standard error: warnings, or what `-v` or `RUST_LOG` ask for. People read it
-/// without times; programs get JSON with them.
-fn start_log(args: &Args) {
+/// without times; programs get JSON with them. Spans go where the service is asked to send them, as
+/// long as what is returned lives.
+fn start_log(args: &Args) -> anyhow::Result<Option<Traces>> {
     let level = match args.verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
@@ -74,17 +84,43 @@ fn start_log(args: &Args) {
     let filter = EnvFilter::builder()
         .with_default_directive(level.into())
         .from_env_lossy();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
-    #[cfg(feature = "service")]
-    let is_json = matches!(&args.command, Command::Serve(serve) if serve.log_json);
-    #[cfg(not(feature = "service"))]
-    let is_json = false;
-    if is_json {
-        log.json().init();
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let (is_json, traces) = wishes(&args.command)?;
+    let log = if is_json {
+        log.json().with_filter(filter).boxed()
     } else {
-        log.without_time().init();
+        log.without_time().with_filter(filter).boxed()
+    };
+    let spans = traces.as_ref().map(Traces::layer);
+    tracing_subscriber::registry().with(log).with(spans).init();
+    Ok(traces)
+}
+
+/// Whether the log is for programs, and the way to who takes spans.
+#[cfg(feature = "service")]
+fn wishes(command: &Command) -> anyhow::Result<(bool, Option<Traces>)> {
+    let Command::Serve(serve) = command else {
+        return Ok((false, None));
+    };
+    let traces = serve.traces.as_deref().map(Traces::to).transpose()?;
+    Ok((serve.log_json, traces))
+}
+
+/// Only the query service has such wishes.
+#[cfg(not(feature = "service"))]
+fn wishes(_command: &Command) -> anyhow::Result<(bool, Option<Traces>)> {
+    Ok((false, None))
+}
+
+/// Only the query service makes spans.
+#[cfg(not(feature = "service"))]
+enum Traces {}
+
+#[cfg(not(feature = "service"))]
+impl Traces {
+    /// Takes nothing.
+    fn layer<S: tracing::Subscriber>(&self) -> impl tracing_subscriber::Layer<S> + use<S> {
+        tracing_subscriber::layer::Identity::new()
     }
 }
 

@@ -22,6 +22,8 @@ Examples:
   profiler serve --data ./data                     on this host only, without tokens
   profiler serve --data ./data --budget budget.toml
   profiler serve --config /etc/profiler/service.toml
+  profiler serve --data ./data --traces http://127.0.0.1:4317
+                                                   trace its own work, for a collector
   profiler serve --backup /backup/today --server http://127.0.0.1:7317
                                                    copy the store of a running service
   profiler serve --backup /backup/today --data /var/lib/profiler
@@ -44,6 +46,9 @@ pub struct ServeArgs {
     /// Write the log as JSON, a line an entry
     #[arg(long)]
     pub(super) log_json: bool,
+    /// Send traces of what the service does to this OpenTelemetry collector, by OTLP over gRPC
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")]
+    pub(super) traces: Option<String>,
     /// Copy the store into this folder and end
     #[arg(long, value_name = "DIR")]
     backup: Option<PathBuf>,

@@ -5,6 +5,7 @@
 pub mod access;
 mod admin;
 pub mod alert;
+pub mod changes;
 mod connections;
 mod gauges;
 pub mod grafana;
@@ -15,6 +16,7 @@ pub mod query;
 mod recorded;
 pub mod run;
 pub mod store;
+mod traces;
 pub mod web;
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use axum::{
-    Router,
     extract::Request,
     http::{StatusCode, header},
     middleware,
@@ -21,6 +20,7 @@ use super::{
     access::{self, Access, TlsSource},
     admin::Admin,
     alert::{self, Alerting},
+    changes::{self, Changes},
     connections::Connections,
     gauges::Gauges,
     grafana,
@@ -28,7 +28,7 @@ use super::{
     insight::{Budget, Rules},
     query::{self, Guide, Reader},
     store::StoreOptions,
-    web,
+    traces, web,
 };
 use crate::{
     config::{ServiceConfig, days},
@@ -42,6 +42,7 @@ pub use super::{
     live::{Connected, Live},
     recorded::{LabelError, Recorded, RecordingLabel},
     store::{EmbeddedStore, Store, StoreError},
+    traces::Traces,
 };
 
 /// File in the store's folder that remembers whose sender ids are.
@@ -58,6 +59,7 @@ pub struct Service {
     health: HealthReporter,
     connections: JoinHandle<()>,
     alerts: JoinHandle<()>,
+    changes: JoinHandle<()>,
 }
 
 impl Service {
@@ -102,8 +104,12 @@ impl Service {
         let reader = Arc::new(Reader::new(Arc::clone(&store)));
         let guide = Arc::new(read_guide(config)?);
         let alerting = Alerting::open(&guide, &config.data).context("open the alerts")?;
-        let (health, grpc) = grpc_routes(&ingest, &reader, &live, &guide, &alerting).await?;
+        let changes = Changes::open(&config.data).context("open the comparisons")?;
+        let (health, grpc) = grpc_routes(&ingest, &reader, &live, &guide).await?;
+        let grpc = grpc.add_service(alert::server(alerting.clone()));
+        let grpc = grpc.add_service(changes::server(changes.clone()));
         let alerts = alerting.start(Arc::clone(&reader), stop.clone());
+        let changes = changes.start(Arc::clone(&reader), stop.clone());
         let grafana_routes = grafana::routes(Arc::clone(&reader));
         let gauges = Gauges::new(&mut metrics, reader, live.clone(), embedded.clone());
         let admin = Admin {
@@ -114,7 +120,8 @@ impl Service {
             metrics,
             gauges,
         };
-        let router = grpc
+        let router = (grpc.into_axum_router().reset_fallback())
+            .layer(GrpcWebLayer::new())
             .merge(upload_routes(ingest))
             .merge(grafana_routes)
             .merge(web::routes())
@@ -123,7 +130,8 @@ impl Service {
             .layer(middleware::from_fn_with_state(
                 access.clone(),
                 access::check,
-            ));
+            ))
+            .layer(middleware::from_fn(traces::trace));
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("listen on {}", config.listen))?;
@@ -146,6 +154,7 @@ impl Service {
             health,
             connections: tokio::spawn(connections.run()),
             alerts,
+            changes,
         })
     }
 
@@ -186,6 +195,9 @@ impl Service {
         if self.alerts.await.is_err() {
             tracing::error!("the alerts ended early");
         }
+        if self.changes.await.is_err() {
+            tracing::error!("the comparisons ended early");
+        }
     }
 }
 
@@ -213,8 +225,7 @@ async fn grpc_routes(
     reader: &Arc<Reader>,
     live: &Live,
     guide: &Arc<Guide>,
-    alerting: &Alerting,
-) -> anyhow::Result<(HealthReporter, Router)> {
+) -> anyhow::Result<(HealthReporter, Routes)> {
     let (reporter, health) = health_reporter();
     reporter.set_serving::<IngestServer>().await;
     let reflection = || {
@@ -231,10 +242,8 @@ async fn grpc_routes(
             Arc::clone(reader),
             live.clone(),
             Arc::clone(guide),
-        ))
-        .add_service(alert::server(alerting.clone()));
-    let router = routes.into_axum_router().reset_fallback();
-    Ok((reporter, router.layer(GrpcWebLayer::new())))
+        ));
+    Ok((reporter, routes))
 }
 
 /// What the configuration says is too much.

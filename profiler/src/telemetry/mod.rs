@@ -6,6 +6,9 @@
 mod alarms;
 mod throttle;
 
+/// Target of the spans that make up traces of our own work; everything else is the log.
+pub const TRACES: &str = concat!(env!("CARGO_CRATE_NAME"), "::traces");
+
 pub use self::{
     alarms::{Alarm, Alarms},
     throttle::Throttle,

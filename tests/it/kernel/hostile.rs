@@ -126,7 +126,7 @@ fn damaged_files_do_not_stop_the_profiler() {
     for program in &programs {
         let comm = program.file_name().unwrap().to_string_lossy();
         let stacks = outcome.collapsed.of_comm(&comm);
-        assert!(stacks.total() > 100, "{comm}: {} samples", stacks.total());
+        assert!(stacks.total() > 20, "{comm}: {} samples", stacks.total());
     }
     let honest = stacks_in("honest", &outcome);
     check_chain(&honest, &recursion("main", "descend", 20));

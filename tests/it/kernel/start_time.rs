@@ -84,6 +84,6 @@ fn functions_from_all_over_ten_megabytes_have_names() {
             == 1
     });
     assert!(named > 0.99, "{}", stacks.heaviest(10));
-    // About one sample a millisecond, and another function every millisecond.
-    assert!(stacks.stacks.len() > 300, "{} stacks", stacks.stacks.len());
+    // About one sample a millisecond on the CPU, and another function every millisecond.
+    assert!(stacks.stacks.len() > 100, "{} stacks", stacks.stacks.len());
 }

@@ -113,7 +113,8 @@ fn waits_for_answers_lead_to_the_code_that_asked() {
                     .ends_with(&["first_byte".into(), "client".into(), far_end.clone()])
         });
         check_close(&far_end, waited_us, asked.total());
-        assert!(COMPLETE_MIN <= asked.share(|stack| stack.count("main") == 1));
+        // Few waits: one that began before the tables were there weighs more than a few percent.
+        assert!(0.9 <= asked.share(|stack| stack.count("main") == 1));
     }
     let answered = outcome.collapsed.of_comm("server").with("answer");
     assert!(0 < answered.total(), "{}", outcome.collapsed.heaviest(10));

@@ -218,12 +218,12 @@ fn top_agrees_with_a_recording_of_the_same_time() {
         Ok((0 < series(&query(&server, &later))).then_some(()))
     })
     .unwrap();
-    // On a busy host a window may be dropped while it waits for names, which is counted.
+    // On a busy host windows grow while those before them wait for names.
     let all = [
         "series", "--json", "--step", "1s", "--from", &from, "--to", &to,
     ];
     let windows = series(&query(&server, &all));
-    assert!(SECONDS as usize * 3 / 4 <= windows, "{windows} windows");
+    assert!(SECONDS as usize / 2 <= windows, "{windows} windows");
     let recorded = Shares::of_recording(&outcome.profile);
     let stored = Shares::of_top(&top(&[]), &top(&["--by", "label", "--label", "thread"]));
     say(&format!(

@@ -32,7 +32,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
-use super::totals::total;
+use super::{tables, totals::total};
 
 /// Packages of the scripts in `py`, at versions known to work.
 const PACKAGES: [&str; 3] = [
@@ -118,6 +118,15 @@ fn upload(curl: &Path, server: &Server, file: &Path, query: &str) {
     );
 }
 
+/// Tables of what [`tables::feed`] delivered.
+#[track_caller]
+fn check_tables(answers: &Value) {
+    assert_eq!("read", answers["Syscalls"]["rows"][0]["name"]);
+    assert_eq!("95", answers["Tcp"]["rows"][0]["connect"]["count"]);
+    let keeps = |query: &str| answers[query]["rows"].to_string().contains("remember");
+    assert!(keeps("Heap") && keeps("Leaks"), "{}", answers["Heap"]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stock_client_finds_and_runs_every_query() {
     let system = require_tool!("python3");
@@ -127,8 +136,10 @@ async fn a_stock_client_finds_and_runs_every_query() {
     let dir = TempDir::new().unwrap();
     let server = Server::start(dir.path(), &[]).unwrap();
     feed(&server).await;
+    tables::feed(&server).await;
+    tables::feed_connections(&server).await;
     let daemon = tokio::spawn(attend(server.url()));
-    let arguments = [server.address(), "host-0007", "main", "host-0008"];
+    let arguments = [server.address(), "host-0007", "main", "host-0008", "one"];
     let answers = run(&python, "ask.py", &arguments);
     let answers: Value = serde_json::from_str(&answers).unwrap();
     let services = answers["services"].to_string();
@@ -162,6 +173,11 @@ async fn a_stock_client_finds_and_runs_every_query() {
         (order.rate_hz, order.duration_ns, order.pids)
     );
     assert!(answers["Labels"]["names"].to_string().contains("service"));
+    check_tables(&answers);
+    let queries = answers["queries"].as_array().unwrap();
+    for query in queries.iter().map(|query| query.as_str().unwrap()) {
+        assert!(!answers[query].is_null(), "{query} was not asked");
+    }
 }
 
 /// One window of a simulated host.

@@ -7,4 +7,5 @@ mod fleet;
 mod foreign;
 mod tables;
 pub(crate) mod totals;
+mod traces;
 mod web;

@@ -57,7 +57,7 @@ fn window(signal: Signal, start: Duration, stacks: Stacks<'_>) -> Batch {
 }
 
 /// Four minutes of a program that leaks, with calls that fail.
-async fn feed(server: &Server) {
+pub(super) async fn feed(server: &Server) {
     let start = clock::wall().saturating_sub(WINDOW * (WINDOWS + 1));
     let mut sender = Sender::new(&server.url(), "one", 9);
     for number in 0..WINDOWS {
@@ -77,6 +77,15 @@ async fn feed(server: &Server) {
         ];
         sender.push(window(Signal::SyscallCounts, at, calls));
     }
+    sender.deliver().await.unwrap();
+}
+
+/// Ten seconds of the same host's connections to a database.
+pub(super) async fn feed_connections(server: &Server) {
+    let start = clock::wall().saturating_sub(WINDOW * 2);
+    let mut sender = Sender::new(&server.url(), "one", 10);
+    let connects: Stacks<'_> = &[("db:5432;client;connect;1 ms .. 2 ms", &[95, 150_000_000, 0])];
+    sender.push(window(Signal::TcpCounts, start, connects));
     sender.deliver().await.unwrap();
 }
 

@@ -73,6 +73,18 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "changes",
+        &[
+            "model",
+            "clock",
+            "telemetry",
+            "wire",
+            "store",
+            "insight",
+            "query",
+        ],
+    ),
+    (
         "grafana",
         &["model", "clock", "wire", "render", "store", "query"],
     ),
@@ -115,6 +127,7 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
             "insight",
             "query",
             "alert",
+            "changes",
             "grafana",
             "web",
         ],

@@ -138,7 +138,8 @@ Without a selector, a time or something to compare with, every service of the la
 with its build before, yesterday and last week.
 
 Examples:
-  profiler query regressions
+  profiler query regressions                                       each service against its past
+  profiler query regressions --kept                                what the service found by itself
   profiler query regressions '{service=\"api\"}' --last 10m                 against the ten minutes before
   profiler query regressions '{service=\"api\"}' --last 1h --than yesterday
   profiler query regressions '{service=\"api\"}' --last 1h --than previous-build
@@ -530,6 +531,9 @@ pub(super) struct RegressionsArgs {
     /// Compare with so long ago
     #[arg(long, value_name = "TIME", conflicts_with = "than")]
     pub(super) offset: Option<Length>,
+    /// What the service found by itself when it last compared each service with its past
+    #[arg(long, conflicts_with_all = ["than", "against", "offset", "total"])]
+    pub(super) kept: bool,
     /// Compare functions with all they call, not by themselves
     #[arg(long)]
     pub(super) total: bool,

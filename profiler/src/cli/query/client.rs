@@ -12,7 +12,8 @@ use tonic::{
 
 use super::{UnreachableError, UsageError, args::ConnectionArgs};
 use crate::wire::v1::generated::{
-    alert_service_client::AlertServiceClient, query_service_client::QueryServiceClient,
+    alert_service_client::AlertServiceClient, change_service_client::ChangeServiceClient,
+    query_service_client::QueryServiceClient,
 };
 
 /// Longest time until the connection is there.
@@ -24,6 +25,8 @@ const ANSWER_SIZE_BYTES_MAX: usize = 64 << 20;
 pub(crate) type Client = QueryServiceClient<InterceptedService<Channel, Token>>;
 /// The same for alerts.
 pub(super) type AlertClient = AlertServiceClient<InterceptedService<Channel, Token>>;
+/// A client of the comparisons.
+type ChangeClient = ChangeServiceClient<InterceptedService<Channel, Token>>;
 
 /// Puts the token on every question.
 #[derive(Clone)]
@@ -65,6 +68,13 @@ pub(crate) async fn connect(args: &ConnectionArgs) -> anyhow::Result<Client> {
 pub(super) async fn connect_alerts(args: &ConnectionArgs) -> anyhow::Result<AlertClient> {
     let (channel, token) = channel(args).await?;
     Ok(AlertServiceClient::with_interceptor(channel, token))
+}
+
+/// Connects to the comparisons that the service makes by itself.
+pub(super) async fn connect_changes(args: &ConnectionArgs) -> anyhow::Result<ChangeClient> {
+    let (channel, token) = channel(args).await?;
+    Ok(ChangeServiceClient::with_interceptor(channel, token)
+        .max_decoding_message_size(ANSWER_SIZE_BYTES_MAX))
 }
 
 /// A connection, and the token to send on it.

@@ -1,20 +1,21 @@
 //! `query regressions` without anything else: what changed lately, service by service.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use serde_json::{Value, json};
 use tonic::Code;
 
 use super::{
     args::{ConnectionArgs, RegressionsArgs, Than},
-    client::{Client, ask, refused},
+    client::{Client, ask, connect_changes, refused},
     format::Forms,
     json,
     regressions::{draw, question},
+    time::Utc,
 };
 use crate::{
     render::clean,
-    wire::v1::generated::{LabelValuesRequest, RegressionsResponse},
+    wire::v1::generated::{Against, LabelValuesRequest, ListChangesRequest, RegressionsResponse},
 };
 
 /// Most services that are compared.
@@ -32,6 +33,8 @@ const COMPARED: [Compared; 3] = [
 struct Lately {
     service: String,
     than: Compared,
+    /// When, by wall time, where it was not just now.
+    at: Option<Duration>,
     answer: RegressionsResponse,
 }
 
@@ -53,7 +56,6 @@ pub(super) async fn run(
     to: &ConnectionArgs,
     args: &RegressionsArgs,
 ) -> anyhow::Result<()> {
-    let form = args.output.form(Forms::of_text("regressions"))?;
     let mut found = Vec::new();
     for service in services(client, to, args).await? {
         for than in COMPARED {
@@ -63,10 +65,46 @@ pub(super) async fn run(
             found.push(Lately {
                 service: service.clone(),
                 than,
+                at: None,
                 answer,
             });
         }
     }
+    write(found, args)
+}
+
+/// Asks for what the service compared by itself.
+pub(super) async fn run_kept(to: &ConnectionArgs, args: &RegressionsArgs) -> anyhow::Result<()> {
+    let mut client = connect_changes(to).await?;
+    let question = ListChangesRequest::default();
+    let answer = client.list_changes(ask(question, to)).await;
+    let answer = answer.map_err(|status| refused(&status, to))?.into_inner();
+    let found = answer.services.into_iter().filter_map(|kept| {
+        let than = than(kept.against())?;
+        Some(Lately {
+            service: kept.service,
+            than,
+            at: Some(Duration::from_nanos(kept.at_ns)),
+            answer: kept.changes?,
+        })
+    });
+    write(found.collect(), args)
+}
+
+/// What a number of the wire means; nothing for those of a later release.
+fn than(against: Against) -> Option<Compared> {
+    let wanted = match against {
+        Against::PreviousBuild => Than::PreviousBuild,
+        Against::Yesterday => Than::Yesterday,
+        Against::LastWeek => Than::LastWeek,
+        Against::Unspecified | Against::Before => return None,
+    };
+    COMPARED.into_iter().find(|compared| compared.0 == wanted)
+}
+
+/// Writes comparisons in which there was something to compare.
+fn write(mut found: Vec<Lately>, args: &RegressionsArgs) -> anyhow::Result<()> {
+    let form = args.output.form(Forms::of_text("regressions"))?;
     found.retain(Lately::is_compared);
     args.output.answer(
         form,
@@ -122,16 +160,25 @@ fn text(found: &[Lately]) -> String {
     let mut text = String::new();
     for lately in found.iter().filter(|lately| lately.has_changed()) {
         let service = clean(&lately.service);
-        let _infallible = writeln!(text, "{service}, against {}", lately.than.2);
+        let when = when(lately);
+        let _infallible = writeln!(text, "{service}, against {}{when}", lately.than.2);
         text += &draw(&lately.answer);
         text.push('\n');
     }
     let same = found.iter().filter(|lately| !lately.has_changed());
     for lately in same {
         let service = clean(&lately.service);
-        let _infallible = writeln!(text, "{service}: nothing against {}", lately.than.2);
+        let when = when(lately);
+        let _infallible = writeln!(text, "{service}: nothing against {}{when}", lately.than.2);
     }
     text
+}
+
+/// When something was compared, unless it was just now.
+fn when(lately: &Lately) -> String {
+    lately
+        .at
+        .map_or_else(String::new, |at| format!(", at {}", Utc(at)))
 }
 
 /// One comparison for programs.
@@ -139,6 +186,7 @@ fn lately_json(lately: &Lately) -> Value {
     json!({
         "service": lately.service,
         "against": lately.than.1,
+        "at": lately.at.map(|at| Utc(at).to_string()),
         "changes": json::regressions(&lately.answer),
     })
 }
@@ -160,6 +208,7 @@ mod tests {
         Lately {
             service: service.to_owned(),
             than: COMPARED[1],
+            at: None,
             answer: RegressionsResponse {
                 slower: slower.iter().map(change).collect(),
                 before_samples: 10.0,

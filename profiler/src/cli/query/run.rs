@@ -108,7 +108,9 @@ fn what_changed<'a>(
     to: &'a ConnectionArgs,
     asked: &'a RegressionsArgs,
 ) -> Answered<'a> {
-    if asked.is_bare() {
+    if asked.kept {
+        Box::pin(lately::run_kept(to, asked))
+    } else if asked.is_bare() {
         Box::pin(lately::run(client, to, asked))
     } else {
         Box::pin(regressions::run(client, to, asked))

@@ -25,6 +25,7 @@ use crate::{
         query::{Guide, QueryError, Reader, check_limit, limits::ROWS_READ_MAX, window_of},
         store::QueryLimits,
     },
+    telemetry::TRACES,
 };
 
 /// File in the store's folder that keeps alerts.
@@ -87,7 +88,9 @@ impl Alerting {
     /// Looks at the budget once, on a thread that may block.
     async fn look_now(&self, reader: &Arc<Reader>) {
         let (this, reader) = (self.clone(), Arc::clone(reader));
-        let looked = tokio::task::spawn_blocking(move || this.look(&reader, clock::wall())).await;
+        let span = tracing::debug_span!(target: TRACES, "look at budget");
+        let look = move || span.in_scope(|| this.look(&reader, clock::wall()));
+        let looked = tokio::task::spawn_blocking(look).await;
         match looked {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the budget could not be looked at"),

@@ -21,7 +21,7 @@ use crate::{
     clock,
     config::LimitsConfig,
     service::{live::Live, store::Store},
-    telemetry::{Alarms, Throttle},
+    telemetry::{Alarms, TRACES, Throttle},
 };
 
 /// Name of the alarm that says that the store has no room.
@@ -112,7 +112,8 @@ impl Ingest {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JoinError> {
         let turn = self.decoding.acquire().await;
-        let done = spawn_blocking(work).await;
+        let span = tracing::debug_span!(target: TRACES, "decode");
+        let done = spawn_blocking(move || span.in_scope(work)).await;
         drop(turn);
         done
     }

@@ -14,6 +14,7 @@ use crate::{
     service::store::{
         GroupStacks, GroupTotals, HostFacts, MergedStacks, QueryLimits, Store, TotalsPoint,
     },
+    telemetry::TRACES,
 };
 
 /// Length of the pieces that are kept.
@@ -93,6 +94,7 @@ impl Reader {
         if let Some(Kept::Stacks(merged)) = self.kept(piece.range, asked) {
             return Ok(merged);
         }
+        let _span = tracing::debug_span!(target: TRACES, "read stacks").entered();
         let merged = Arc::new(self.store.merge_stacks(piece, limits)?);
         self.keep(piece.range, asked, Kept::Stacks(Arc::clone(&merged)));
         Ok(merged)
@@ -174,6 +176,8 @@ impl Reader {
 
     /// The names of the levels of stacks, in the order of the merged stacks.
     pub fn named(&self, merged: &MergedStacks) -> NamedStacks {
+        let stacks = merged.stacks.len();
+        let _span = tracing::debug_span!(target: TRACES, "name stacks", stacks).entered();
         let ids: Vec<StackId> = merged.stacks.iter().map(|(id, _value)| *id).collect();
         self.names.look_up(self.store.as_ref(), &ids)
     }

@@ -1,7 +1,8 @@
 """Asks a service everything over reflection: no code generated from our definitions.
 
-Usage: ask.py HOST:PORT HOST_NAME FUNCTION LIVE_HOST. The daemon of LIVE_HOST is connected. Prints one JSON object: the services that are listed, and
-the answer of each query as the protobuf library turns it into JSON.
+Usage: ask.py HOST:PORT HOST_NAME FUNCTION LIVE_HOST TABLE_HOST. The daemon of LIVE_HOST is connected; TABLE_HOST
+delivered system calls and allocations. Prints one JSON object: the services that are listed, the queries that the
+query service has, and the answer of each as the protobuf library turns it into JSON.
 """
 
 import json
@@ -43,19 +44,21 @@ def caller(channel, pool):
 
 
 def main():
-    target, host, function, live_host = sys.argv[1:5]
+    target, host, function, live_host, table_host = sys.argv[1:6]
     channel = grpc.insecure_channel(target)
     database = ProtoReflectionDescriptorDatabase(channel)
-    call = caller(channel, descriptor_pool.DescriptorPool(database))
+    pool = descriptor_pool.DescriptorPool(database)
+    call = caller(channel, pool)
     # From the beginning of time: what was uploaded may be old.
-    selection = {"selector": f'{{host="{host}"}}', "startNs": "1"}
     everything = {"startNs": "1"}
-    signals = call("ListSignals", everything)
-    first = signals["signals"][0]["signal"]
-    selection["signal"] = first
+    of_host = {"selector": f'{{host="{host}"}}', **everything}
+    selection = {**of_host, "signal": "cpu"}
+    table = {"selection": {"selector": f'{{host="{table_host}"}}', **everything}}
+    budget = '[[limit]]\nname = "cpu"\nmeasure = "cores"\nat_most = "1000"\n'
     answers = {
         "services": sorted(database.get_services()),
-        "ListSignals": signals,
+        "queries": sorted(pool.FindServiceByName(SERVICE).methods_by_name),
+        "ListSignals": call("ListSignals", everything),
         "Labels": call("Labels", {"selection": selection}),
         "LabelValues": call("LabelValues", {"selection": selection, "name": "host"}),
         "Hosts": call("Hosts", everything),
@@ -64,6 +67,13 @@ def main():
         "Top": call("Top", {"selection": selection, "limit": 20}),
         "Diff": call("Diff", {"before": selection, "after": selection}),
         "Function": call("Function", {"selection": selection, "function": function}),
+        "Syscalls": call("Syscalls", table),
+        "Tcp": call("Tcp", table),
+        "Heap": call("Heap", table),
+        "Leaks": call("Leaks", table),
+        "Bottlenecks": call("Bottlenecks", of_host),
+        "Regressions": call("Regressions", {"before": selection, "after": selection}),
+        "Check": call("Check", {"budget": budget}),
         # In this order: the daemon goes when it has its order.
         "Watch": call("Watch", {"selector": f'{{host="{live_host}"}}'}, parts_max=2),
         "Burst": call("Burst", {"host": live_host, "rateHz": 499, "durationNs": "30000000000", "pids": [1]}),

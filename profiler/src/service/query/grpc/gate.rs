@@ -26,6 +26,7 @@ use crate::{
         },
         store::{QueryLimits, StoreError},
     },
+    telemetry::TRACES,
 };
 
 /// Header in which a client says how long it waits.
@@ -79,7 +80,9 @@ impl Gate {
             cancelled: Arc::clone(&cancelled.0),
             deadline: Some(deadline),
         };
+        let span = tracing::debug_span!(target: TRACES, "work out");
         let worker = tokio::task::spawn_blocking(move || {
+            let _within = span.entered();
             // The place is free when the work ends, not when nobody waits for it any more.
             let _permit = permit;
             work(&limits)

@@ -17,6 +17,7 @@ use crate::{
     clock,
     model::{Batch, FrameId, SenderId, StackId},
     service::store::{Appended, StoreError},
+    telemetry::TRACES,
 };
 
 /// Where a batch's fate is told.
@@ -200,6 +201,8 @@ impl Inner {
             .map(|waiting| waiting.record.as_slice())
             .filter(|record| !record.is_empty())
             .collect();
+        let batches = records.len();
+        let _span = tracing::debug_span!(target: TRACES, "commit", batches).entered();
         let mut wal = lock(&self.wal);
         if let Err(error) = wal.append(&records) {
             drop(wal);

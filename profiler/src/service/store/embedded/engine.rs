@@ -118,10 +118,10 @@ impl EmbeddedStore {
         let mut threads = vec![spawn("store commit", &inner, Inner::commit_all)?];
         if inner.options.upkeep_interval.is_some() {
             threads.push(spawn("store flush", &inner, |inner| {
-                inner.repeat(Inner::flush_if_due);
+                inner.repeat("write parts", Inner::flush_if_due);
             })?);
             threads.push(spawn("store upkeep", &inner, |inner| {
-                inner.repeat(|inner| inner.upkeep(clock::wall()));
+                inner.repeat("merge", |inner| inner.upkeep(clock::wall()));
             })?);
         }
         Ok(Self { inner, threads })

@@ -14,11 +14,15 @@ use super::{
     part::{HOUR_NS, Kind, Part, Resolution},
     rows::nanoseconds,
 };
-use crate::service::store::StoreError;
+use crate::{service::store::StoreError, telemetry::TRACES};
 
 impl Inner {
     /// Does some upkeep from time to time, until the store closes.
-    pub(super) fn repeat(&self, upkeep: impl Fn(&Self) -> Result<(), StoreError>) {
+    pub(super) fn repeat(
+        &self,
+        what: &'static str,
+        upkeep: impl Fn(&Self) -> Result<(), StoreError>,
+    ) {
         let interval = self.options.upkeep_interval.unwrap_or(Duration::MAX);
         loop {
             let queue = lock(&self.queue);
@@ -30,7 +34,8 @@ impl Inner {
             if is_stopped {
                 return;
             }
-            match upkeep(self) {
+            let span = tracing::debug_span!(target: TRACES, "upkeep", otel.name = what);
+            match span.in_scope(|| upkeep(self)) {
                 Ok(()) => lock(&self.health).upkeep_error = None,
                 Err(error) => lock(&self.health).upkeep_error = Some(error.to_string()),
             }
