@@ -34,7 +34,8 @@ const VIEWS: Record<string, Entry> = {
   flame: entry("Flame graph", async () => (await import("./views/flame")).FlameView),
   top: entry("Top", async () => (await import("./views/top")).TopView),
   diff: entry("Compare", async () => (await import("./views/diff")).DiffView),
-  tables: entry("Tables", async () => (await import("./views/tables")).TablesView),
+  regressions: entry("Regressions", async () => (await import("./views/regressions")).RegressionsView),
+  tables: entry("Tables", async () => (await import("./views/tables/index")).TablesView),
   alerts: entry("Alerts", async () => (await import("./views/alerts")).AlertsView, { hasToolbar: false, hasTimeline: false }),
   hosts: entry("Hosts", async () => (await import("./views/hosts")).HostsView, { hasTimeline: false }),
   function: entry("Function", async () => (await import("./views/function")).FunctionView, { isListed: false, hasTimeline: false }),
@@ -94,11 +95,8 @@ function Header({ name }: { name: string }) {
   const look = useLook();
   useDark();
   const [, redraw] = useState(0);
-  // Zoom and search belong to one picture, the signal of a table to the tables; time and filters go
-  // along to every view.
-  const signal = name === "tables" ? { signal: "", kind: "" } : {};
-  const to = (view: string) =>
-    linkTo({ view, zoom: "", sandwich: "", fn: "", search: view === look.view ? look.search : "", ...signal });
+  // Zoom and search belong to one picture; signal, time and filters go along to every view.
+  const to = (view: string) => linkTo({ view, zoom: "", sandwich: "", fn: "", search: view === look.view ? look.search : "" });
   return (
     <header>
       <a class="brand" href={to("overview")}>

@@ -58,6 +58,11 @@ export function amount(value: number, type: ValueType | undefined): string {
   }
 }
 
+/** So many a second: small numbers keep what is behind the point. */
+export function rate(perSecond: number): string {
+  return perSecond < 100 ? perSecond.toFixed(2) : count(Math.round(perSecond));
+}
+
 /** A share of 0 to 1. */
 export function percent(share: number): string {
   if (!Number.isFinite(share)) return "–";

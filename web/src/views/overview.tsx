@@ -4,6 +4,7 @@ import { type Asked, type Span, selectionOf, spanNs, useAsk } from "../api/ask";
 import {
   type BottlenecksResponse,
   type Finding,
+  FindingKind,
   GroupBy,
   QueryService,
   Severity,
@@ -12,6 +13,7 @@ import {
 import { CODE } from "../api/grpc";
 import type { ViewProps } from "../app";
 import { withCondition } from "../model/selector";
+import { tableOf } from "../model/signals";
 import { ago, amount, count, percent } from "../model/units";
 import { linkTo, useLook } from "../state";
 import { Failure, Note, QualityBadge } from "../ui/notes";
@@ -77,19 +79,23 @@ function Nothing({ answer }: { answer: BottlenecksResponse }) {
   return <Note>{looked}nothing stands out.</Note>;
 }
 
+/** Where a finding is seen: in its table if there is one, else in a flame graph. */
+function hrefOf({ kind, signal, valueKind, selector, place }: Finding): string {
+  const search = place?.function ?? "";
+  const table = kind === FindingKind.LEAK_SUSPECT ? "leaks" : tableOf(signal)?.name;
+  if (table) return linkTo({ view: "tables", table, q: selector, search, order: "" });
+  return linkTo({ view: "flame", signal, kind: valueKind, q: selector, search });
+}
+
 function Found({ finding }: { finding: Finding }) {
   const [text, tone] = TONES[finding.severity] ?? ["", "off"];
   const { place, cost } = finding;
-  const shown = { signal: finding.signal, kind: finding.valueKind, q: finding.selector };
-  const href = place?.function
-    ? linkTo({ view: "flame", ...shown, search: place.function })
-    : linkTo({ view: "flame", ...shown });
   return (
     <li>
       <span class={`badge ${tone}`}>{text}</span>
       <div>
         <p>
-          <a href={href}>{finding.summary}</a>
+          <a href={hrefOf(finding)}>{finding.summary}</a>
         </p>
         <p class="muted">
           {finding.kindName.replaceAll("_", " ")}

@@ -1,0 +1,94 @@
+// This very host, watched by a real daemon, while programs run whose system calls, connections and
+// memory are known. Started when the first test asks for it.
+
+import { execFile, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { program, run } from "./service.mjs";
+
+const execute = promisify(execFile);
+const workloads = join(dirname(fileURLToPath(import.meta.url)), "../../tests/workloads");
+
+const SIGNALS = "cpu,offcpu,syscall,syscall_counts,tcp,tcp_counts,alloc,page_fault";
+const WINDOW_SECONDS = 5;
+/** Longest wait for a leak to be sure, on a host that is busy with something else. */
+const WAIT_MS = 180_000;
+const PAUSE_MS = 3_000;
+/** The programs that the tests look at: names, sources. */
+const PROGRAMS = [
+  ["orders", "sick.c"],
+  ["gateway", "talk.c"],
+];
+/** The selector of both. */
+export const SELECTOR = '{comm=~"orders|gateway"}';
+
+/** What runs while the host is watched: a leak, a lock, connections that are slow, refused and queued. */
+const DAY = `
+./orders 600 leak_suspect & ./orders 600 lock_convoy &
+while :; do ./gateway queue; ./gateway refused; ./gateway slow; done
+`;
+
+async function build(folder) {
+  for (const [name, source] of PROGRAMS) {
+    const args = ["-O2", "-g", "-fomit-frame-pointer", "-o", join(folder, name), join(workloads, source), "-lpthread"];
+    await execute("gcc", args);
+  }
+}
+
+/** Asks the service on the command line. */
+export async function query({ url }, ...args) {
+  const { stdout } = await execute(program, ["query", ...args, "--json", "--server", url], { maxBuffer: 64 << 20 });
+  return JSON.parse(stdout);
+}
+
+/** Whether each table has something to say about the programs. */
+async function isTold(service) {
+  try {
+    for (const table of ["leaks", "heap", "syscalls", "tcp"])
+      if ((await query(service, table, SELECTOR)).rows.length === 0) return false;
+    return true;
+  } catch {
+    // Nothing is recorded yet.
+    return false;
+  }
+}
+
+async function begin() {
+  const folder = mkdtempSync(join(tmpdir(), "profiler-host-"));
+  await build(folder);
+  const from = Math.floor(Date.now() / 1000);
+  const args = ["up", "--data", join(folder, "data"), "--listen", "127.0.0.1:0", "--window", String(WINDOW_SECONDS), "-e", SIGNALS];
+  const service = await run(folder, args);
+  // A group of its own, so that all of it ends with it.
+  const day = spawn("sh", ["-c", DAY], { cwd: folder, stdio: "ignore", detached: true });
+  const stop = async () => {
+    process.kill(-day.pid, "SIGKILL");
+    await service.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const end = Date.now() + WAIT_MS;
+    while (!(await isTold(service))) {
+      if (Date.now() > end) throw new Error("this host's tables do not tell of the programs");
+      await new Promise((done) => setTimeout(done, PAUSE_MS));
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  // From now on nothing changes in the span that the tests look at.
+  return { url: service.url, span: { from, to: Math.floor(Date.now() / 1000) }, stop };
+}
+
+let started;
+
+export const host = {
+  /** Its address, and the span of time that is looked at. */
+  get: () => (started ??= begin()),
+  stop: async () => {
+    if (started) await started.then(({ stop }) => stop(), () => undefined);
+  },
+};
