@@ -2,7 +2,7 @@
 // loaded when they are first opened.
 
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { type Span, spanOf, useNow } from "./api/ask";
 import { linkTo, useLook } from "./state";
 import { nextTheme, theme, useDark } from "./ui/theme";
@@ -94,6 +94,9 @@ function toMain(event: MouseEvent): void {
 function Header({ name }: { name: string }) {
   const look = useLook();
   useDark();
+  const nav = useRef<HTMLElement>(null);
+  // On a phone not all views fit.
+  useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" }), [name]);
   const [, redraw] = useState(0);
   // Zoom and search belong to one picture; signal, time and filters go along to every view.
   const to = (view: string) => linkTo({ view, zoom: "", sandwich: "", fn: "", search: view === look.view ? look.search : "" });
@@ -107,7 +110,7 @@ function Header({ name }: { name: string }) {
         </svg>
         profiler
       </a>
-      <nav aria-label="Views">
+      <nav aria-label="Views" ref={nav}>
         {Object.entries(VIEWS)
           .filter(([, view]) => view.isListed)
           .map(([key, view]) => (

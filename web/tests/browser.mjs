@@ -2,10 +2,12 @@
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const built = join(dirname(fileURLToPath(import.meta.url)), "../dist/page");
 const BROWSER = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const ARGS = [
   "--headless",
@@ -20,6 +22,8 @@ const ARGS = [
 const WAIT_MS = 30_000;
 export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
+/** Tries the page of dist/page in place of the one that the program was built with. */
+const isBuilt = process.argv.includes("--built");
 const shots = process.argv.includes("--shots") ? process.argv[process.argv.indexOf("--shots") + 1] : undefined;
 
 export function launch() {
@@ -38,7 +42,13 @@ export async function open(browser, options = {}) {
   page.faults = [];
   page.on("console", (message) => message.type() === "error" && page.faults.push(message.text()));
   page.on("pageerror", (error) => page.faults.push(error.message));
+  if (isBuilt) await page.route(/\/(assets\/[^/]+)?$/, serveBuilt);
   return page;
+}
+
+function serveBuilt(route) {
+  const name = new URL(route.request().url()).pathname.slice(1) || "index.html";
+  return route.fulfill({ path: join(built, name) });
 }
 
 export const go = (page, url, hash) => page.goto(`${url}/#${hash}`);

@@ -1,5 +1,6 @@
 // Opens every view in a real browser, on real data, and looks at what is there. `--shots FOLDER` keeps
-// pictures; `ONLY=words` chooses tests; the figures at the end are those of docs/benchmarks.md.
+// pictures, `--built` takes the page from dist/page, `ONLY=words` chooses tests. The figures at the end
+// are those of docs/benchmarks.md.
 
 import { check, launch } from "./browser.mjs";
 import { host } from "./host.mjs";
@@ -28,10 +29,11 @@ try {
   try {
     for (const { name, run } of chosen) {
       try {
+        const began = Date.now();
         const page = await run(browser, url);
         check(page.faults.length === 0, `errors in the console: ${page.faults.join("\n")}`);
         await page.context().close();
-        console.log(`ok      ${name}`);
+        console.log(`ok      ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
       } catch (error) {
         failed++;
         console.log(`FAILED  ${name}\n${String(error.message).replace(/^/gm, "        ")}`);

@@ -89,9 +89,9 @@ export function tables(test) {
     const heads = (await page.locator("thead th").allInnerTexts()).map((text) => text.split("\n")[0].trim());
     const all = await page.locator("tbody tr").evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.innerText)));
     const some = (title) => all.filter((row) => row[heads.indexOf(title)] !== "–");
-    for (const title of ["Connects", "Refused", "To connect", "In the accept queue", "To the first byte", "Round trip"])
+    for (const title of ["Connects", "Failed", "To connect", "In the accept queue", "To the first byte", "Round trip"])
       check(some(title).length > 0, `nothing in ${title}: ${heads.join(" | ")}`);
-    check(some("Refused").every((row) => row[heads.indexOf("This side is")] === "client"), "a server was refused");
+    check(some("Failed").every((row) => /^\d+ refused$/.test(row[heads.indexOf("Failed")])), "something failed otherwise");
     await page.getByLabel("Search the rows").fill("server :");
     await page.waitForFunction(() => [...document.querySelectorAll("tbody tr")].every((row) => row.cells[1].innerText.startsWith("server")));
     return page;
@@ -112,11 +112,12 @@ export function tables(test) {
     return page;
   });
 
-  for (const [signal, name] of [["alloc", "remember"], ["page_fault", "remember"]])
+  for (const [signal, kind, name] of [["alloc", "alloc_space", "remember"], ["page_fault", "faults", "remember"]])
     test(`${signal} is offered as a signal, with its timeline and its flame graph`, async (browser) => {
       const page = await shown(browser, {}, "", "flame", {}, ".flame canvas");
       await page.getByLabel("Signal").selectOption(signal);
-      await page.locator(".total", { hasText: signal === "alloc" ? "alloc_space" : "faults" }).waitFor();
+      await page.getByLabel("Value").selectOption(kind);
+      await page.locator(".total", { hasText: kind }).waitFor();
       await page.locator(".plot .line").waitFor();
       await page.getByLabel("Search functions, files and modules").fill(name);
       const text = await page.locator(".matched").textContent();
@@ -134,14 +135,13 @@ export function tables(test) {
     return page;
   });
 
-  test("findings lead to the table that shows them", async (browser) => {
+  test("findings of this host are shown, and lead to where they are seen", async (browser) => {
     const page = await shown(browser, {}, "overview-live-light", "overview", {}, ".findings li");
     const faults = await grave(page);
     check(faults.length === 0, faults.join("\n"));
-    const leak = page.locator(".findings li", { hasText: "leak suspect" }).getByRole("link");
-    await leak.click();
-    await cells(page, "remember");
-    check(param(page, "table") === "leaks", page.url());
+    await page.locator(".findings li", { hasText: "lock convoy" }).getByRole("link").first().click();
+    await page.locator(".flame canvas").waitFor();
+    check(param(page, "signal") === "offcpu", page.url());
     return page;
   });
 

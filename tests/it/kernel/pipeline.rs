@@ -115,8 +115,16 @@ fn the_pipelines_of_the_document_pass_and_fail_as_they_say() {
     let kept = checkout.run(gitlab);
     assert_eq!(Some(0), kept.status.code(), "{kept:?}");
     let report = checkout.junit(&python);
-    assert_eq!((json!("3"), json!("0")), (report["tests"].clone(), report["failures"].clone()), "{report}");
-    assert_eq!(json!([]), report["cases"]["checksums stay cheap"], "{report}");
+    assert_eq!(
+        (json!("3"), json!("0")),
+        (report["tests"].clone(), report["failures"].clone()),
+        "{report}"
+    );
+    assert_eq!(
+        json!([]),
+        report["cases"]["checksums stay cheap"],
+        "{report}"
+    );
 
     let moved = "mv new.json main.json";
     assert!(checkout.document.contains(moved));
@@ -132,7 +140,9 @@ fn the_pipelines_of_the_document_pass_and_fail_as_they_say() {
     let broken = checkout.run(github);
     assert_eq!(Some(1), broken.status.code(), "{broken:?}");
     let summary = fs::read_to_string(checkout.path("summary.md")).unwrap();
-    let row = summary.lines().find(|line| line.contains("checksums stay cheap"));
+    let row = summary
+        .lines()
+        .find(|line| line.contains("checksums stay cheap"));
     let row = row.unwrap_or_else(|| panic!("no row in {summary}"));
     assert!(row.starts_with("| ❌"), "{summary}");
     assert!(summary.contains("checksum"), "{summary}");
@@ -140,6 +150,8 @@ fn the_pipelines_of_the_document_pass_and_fail_as_they_say() {
     let table = checkout.run("./perf-budget.sh");
     assert_eq!(Some(1), table.status.code(), "{table:?}");
     let table = String::from_utf8(table.stdout).unwrap();
-    let row = table.lines().find(|line| line.contains("checksums stay cheap"));
+    let row = table
+        .lines()
+        .find(|line| line.contains("checksums stay cheap"));
     assert!(row.is_some_and(|row| row.starts_with("broken")), "{table}");
 }

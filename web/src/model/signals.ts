@@ -27,15 +27,16 @@ export interface TableKind {
   /** In the address. */
   name: string;
   title: string;
-  /** What it is made from. */
+  /** What it is made from, and the kind of value of it that a picture shows; the first one when empty. */
   signal: string;
+  kind: string;
 }
 
 export const TABLES: TableKind[] = [
-  { name: "syscall_counts", title: "System calls", signal: "syscall_counts" },
-  { name: "tcp_counts", title: "TCP", signal: "tcp_counts" },
-  { name: "alloc", title: "Heap", signal: "alloc" },
-  { name: "leaks", title: "Leaks", signal: "alloc" },
+  { name: "syscall_counts", title: "System calls", signal: "syscall_counts", kind: "time" },
+  { name: "tcp_counts", title: "TCP", signal: "tcp_counts", kind: "" },
+  { name: "alloc", title: "Heap", signal: "alloc", kind: "alloc_space" },
+  { name: "leaks", title: "Leaks", signal: "alloc", kind: "alloc_space" },
 ];
 
 /** The table of a name; `undefined` for one that there is none of any more. */
@@ -46,5 +47,5 @@ export function tableOf(name: string): TableKind | undefined {
 /** Signal and kind of value that a state looks at: of a table those that it is made from. */
 export function watched(look: { view: string; table: string; signal: string; kind: string }): { signal: string; kind: string } {
   const table = look.view === "tables" ? tableOf(look.table) : undefined;
-  return table ? { signal: table.signal, kind: "" } : { signal: look.signal, kind: look.kind };
+  return table ? { signal: table.signal, kind: table.kind } : { signal: look.signal, kind: look.kind };
 }

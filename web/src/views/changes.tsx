@@ -28,7 +28,7 @@ export function ChangeRows({ changes, label }: { changes: Change[]; label: strin
         <thead>
           <tr>
             <th scope="col" class="number">Change</th>
-            <th scope="col" class="number">95 % interval</th>
+            <th scope="col" class="number interval">95 % interval</th>
             <th scope="col" class="number">Before</th>
             <th scope="col" class="number">After</th>
             <th scope="col">Function, by itself</th>
@@ -50,7 +50,7 @@ function Row({ change }: { change: Change }) {
   return (
     <tr title={`probability by chance, of all that were tested: ${change.qValue.toPrecision(2)}`}>
       <td class={`number ${change.difference > 0 ? "more" : "less"}`}>{points(change.difference)}</td>
-      <td class="number muted">
+      <td class="number muted interval">
         {points(change.differenceLow)} … {points(change.differenceHigh)}
       </td>
       <td class="number">{percent(change.beforeShare)}</td>

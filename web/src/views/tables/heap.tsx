@@ -17,7 +17,7 @@ export function HeapTable({ span, onTick }: ViewProps) {
   const asked = useAsk(QueryService.heap, { ...questionOf(look, span), rows: placesOf(look, "functions") });
   const columns = columnsOf(useLabelColumns((row: Row) => row.labels));
   return (
-    <Answer asked={asked} onTick={onTick} flame={{ signal: "alloc" }} note={NOTE} about={() => <b>Memory by who allocated it</b>}>
+    <Answer asked={asked} onTick={onTick} note={NOTE} about={() => <b>Memory by who allocated it</b>}>
       {({ rows }) => <Rows label="Heap" columns={columns} rows={rows} text={placeText} />}
     </Answer>
   );

@@ -18,7 +18,7 @@ export function LeaksTable({ span, onTick }: ViewProps) {
   const asked = useAsk(QueryService.leaks, { ...questionOf(look, span), rows: placesOf(look, "stacks") });
   const labels = useLabelColumns((row: Row) => row.heap?.labels ?? []);
   return (
-    <Answer asked={asked} onTick={onTick} flame={{ signal: "alloc" }} note={NOTE} about={() => <Chance />}>
+    <Answer asked={asked} onTick={onTick} note={NOTE} about={() => <Chance />}>
       {(answer) => <Growing answer={answer} columns={columnsOf(answer.slices, labels)} />}
     </Answer>
   );

@@ -5,6 +5,7 @@ import { type Asked, type Span, spanNs } from "../../api/ask";
 import { type HeapRow, type Label, MemoryRows, type Quality, type Selection, type Times } from "../../api/generated";
 import { CODE } from "../../api/grpc";
 import { bytes, count, duration } from "../../model/units";
+import { watched } from "../../model/signals";
 import { linkTo, type State, useLook } from "../../state";
 import { Failure, Losses, Note, QualityBadge } from "../../ui/notes";
 import type { Column } from "../../ui/rows";
@@ -16,8 +17,8 @@ const STACK_SHOWN = 4;
 /** What stands for a number that there is none of. */
 export const NONE = "–";
 /** How bounds are to be read. */
-export const AT_MOST = "50 · 95 · 99 % took at most";
-export const AT_MOST_NOTE = "“At most” is the upper bound of the bucket in which the share is reached; a bucket reaches to twice its lower bound.";
+export const AT_MOST_NOTE =
+  "Half of them, 95 and 99 of a hundred took at most so long: the upper bound of the bucket in which they are reached, which is twice its lower bound.";
 
 export interface Question {
   selection: Selection;
@@ -50,13 +51,12 @@ interface AnswerProps<A extends Head> {
   /** What the rows are about, before the number of rows. */
   about: (answer: A) => ComponentChildren;
   note: string;
-  /** Signal and kind of the flame graph of the same. */
-  flame: Partial<State>;
   children: (answer: A) => ComponentChildren;
 }
 
 /** The answer of a table, or why there is none. */
-export function Answer<A extends Head>({ asked: { answer, error }, onTick, about, note, flame, children }: AnswerProps<A>) {
+export function Answer<A extends Head>({ asked: { answer, error }, onTick, about, note, children }: AnswerProps<A>) {
+  const look = useLook();
   if (error?.code === CODE.notFound) return <Note>{withCode(error.message)}.</Note>;
   if (error) return <Failure error={error} onRetry={onTick} />;
   if (!answer) return <Note>Reading …</Note>;
@@ -67,9 +67,10 @@ export function Answer<A extends Head>({ asked: { answer, error }, onTick, about
         {about(answer)}
         <span class="muted">
           {answer.rows.length < answer.rowsTotal ? `${count(answer.rows.length)} of ` : ""}
-          {count(answer.rowsTotal)} rows{answer.rowsTotal > 0 && `, ${duration(Math.round(seconds) * 1e9)} with data`}
+          {count(answer.rowsTotal)} {answer.rowsTotal === 1 ? "row" : "rows"}
+          {answer.rowsTotal > 0 && `, ${duration(Math.round(seconds) * 1e9)} with data`}
         </span>
-        <a href={linkTo({ view: "flame", zoom: "", search: "", kind: "", ...flame })}>as a flame graph</a>
+        <a href={linkTo({ view: "flame", zoom: "", search: "", ...watched(look) })}>as a flame graph</a>
         <QualityBadge quality={answer.quality} />
         <Losses quality={answer.quality} />
       </p>
@@ -104,25 +105,30 @@ export const rare = (value: number) => (value ? count(value) : <span class="mute
 /** A length of time; nothing for one that there is none of. */
 export const length = (ns: number) => (ns ? duration(ns) : <span class="muted">{NONE}</span>);
 
-/** A column of times: half of them, 95 % and 99 % at most. Ordered by what 95 % took. */
-export function timesColumn<R>(name: string, title: string, times: (row: R) => Times | undefined): Column<R> {
+/** A column of times: half of them, 95 % and, where there is room, 99 % at most. Ordered by what 95 % took. */
+export function timesColumn<R>(name: string, title: string, times: (row: R) => Times | undefined, isWide = false): Column<R> {
   return {
     name,
     title,
-    note: AT_MOST,
-    look: "number times",
+    note: isWide ? "50 · 95 · 99 % at most" : "50 · 95 % at most",
+    look: "number",
     key: (row) => times(row)?.p95AtMostNs ?? 0,
-    cell: (row) => <Bounds times={times(row)} />,
+    cell: (row) => <Bounds times={times(row)} isWide={isWide} />,
   };
 }
 
-function Bounds({ times }: { times: Times | undefined }) {
+function Bounds({ times, isWide }: { times: Times | undefined; isWide: boolean }) {
   if (!times?.halfAtMostNs) return <span class="muted">{NONE}</span>;
   const { count: number, timeNs, halfAtMostNs, p95AtMostNs, p99AtMostNs } = times;
   const all = timeNs > 0 ? `, ${duration(mean(times))} on average` : "";
+  const dot = <span class="muted"> · </span>;
   return (
-    <span title={`${count(number)} times${all}`}>
-      {duration(halfAtMostNs)} <span class="muted">·</span> {duration(p95AtMostNs)} <span class="muted">·</span> {duration(p99AtMostNs)}
+    <span title={`${count(number)} times${all}; 99 % took at most ${duration(p99AtMostNs)}`}>
+      {duration(halfAtMostNs)}
+      {dot}
+      {duration(p95AtMostNs)}
+      {isWide && dot}
+      {isWide && duration(p99AtMostNs)}
     </span>
   );
 }

@@ -19,7 +19,6 @@ export function SyscallsTable({ span, onTick }: ViewProps) {
     <Answer
       asked={asked}
       onTick={onTick}
-      flame={{ signal: "syscall_counts" }}
       note={AT_MOST_NOTE}
       about={({ timeNs }) => (
         <span>
@@ -43,7 +42,7 @@ function columnsOf(all: number, labels: Column<Row>[]): Column<Row>[] {
     { name: "calls", title: "Calls", look: "number", key: (row) => row.times?.count ?? 0, cell: (row) => count(row.times?.count ?? 0) },
     { name: "rate", title: "A second", look: "number", key: (row) => row.perSecond, cell: (row) => rate(row.perSecond) },
     { name: "mean", title: "Mean", look: "number", key: (row) => mean(row.times), cell: (row) => length(mean(row.times)) },
-    timesColumn("times", "One call", (row) => row.times),
+    timesColumn("times", "One call", (row) => row.times, true),
     { name: "failed", title: "Failed", look: "number", key: (row) => row.failed, cell: (row) => rare(row.failed) },
     { name: "errors", title: "Errors", look: "parts", cell: (row) => <Errors row={row} /> },
   ];

@@ -3,7 +3,7 @@
 import { useAsk } from "../../api/ask";
 import { QueryService, type TcpResponse_Row as Row } from "../../api/generated";
 import type { ViewProps } from "../../app";
-import { bytes } from "../../model/units";
+import { bytes, count } from "../../model/units";
 import { useLook } from "../../state";
 import { type Column, Rows } from "../../ui/rows";
 import { AT_MOST_NOTE, Answer, labelText, questionOf, rare, timesColumn, useLabelColumns } from "./parts";
@@ -12,13 +12,26 @@ export function TcpTable({ span, onTick }: ViewProps) {
   const asked = useAsk(QueryService.tcp, questionOf(useLook(), span));
   const columns = columnsOf(useLabelColumns((row: Row) => row.labels));
   return (
-    <Answer asked={asked} onTick={onTick} flame={{ signal: "tcp_counts" }} note={AT_MOST_NOTE} about={() => <b>TCP connections</b>}>
+    <Answer asked={asked} onTick={onTick} note={AT_MOST_NOTE} about={() => <b>TCP connections</b>}>
       {({ rows }) => <Rows label="TCP connections" columns={columns} rows={rows} text={textOf} />}
     </Answer>
   );
 }
 
 const textOf = (row: Row) => [row.farEnd, row.side, labelText(row.labels)].join("\n");
+
+const failed = (row: Row) => row.refused + row.timedOut + row.abandoned;
+
+/** Connects that came to nothing, by why. */
+function failures({ refused, timedOut, abandoned }: Row): string {
+  const all: [number, string][] = [
+    [refused, "refused"],
+    [timedOut, "timed out"],
+    [abandoned, "given up"],
+  ];
+  const some = all.filter(([number]) => number > 0);
+  return some.map(([number, why]) => `${count(number)} ${why}`).join(", ");
+}
 
 /** A column of a number that is mostly zero. */
 const rareColumn = (name: string, title: string, value: (row: Row) => number): Column<Row> => ({
@@ -35,9 +48,7 @@ function columnsOf(labels: Column<Row>[]): Column<Row>[] {
     { name: "side", title: "This side is", look: "label", key: (row) => row.side, cell: (row) => row.side },
     ...labels,
     rareColumn("connects", "Connects", (row) => row.connect?.count ?? 0),
-    rareColumn("refused", "Refused", (row) => row.refused),
-    rareColumn("timedout", "Timed out", (row) => row.timedOut),
-    rareColumn("abandoned", "Given up", (row) => row.abandoned),
+    { name: "failed", title: "Failed", look: "number", key: failed, cell: (row) => failures(row) || rare(0) },
     timesColumn("connect", "To connect", (row) => row.connect),
     timesColumn("queue", "In the accept queue", (row) => row.acceptQueue),
     timesColumn("first", "To the first byte", (row) => row.firstByte),

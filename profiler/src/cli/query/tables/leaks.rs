@@ -142,8 +142,6 @@ fn to_json(answer: &LeaksResponse) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::{age, cells_of, nothing};
     use crate::wire::v1::generated::{HeapRow, LeaksResponse, leaks_response::Row};
 
@@ -179,7 +177,7 @@ mod tests {
             "remember (src/a.c:12) < serve < main",
         ];
         assert_eq!(expected.as_slice(), cells_of(&row, 12));
-        assert_eq!("0 s", age(Duration::from_millis(3)));
+        assert_eq!("0 s", age(3_000_000));
     }
 
     #[test]
