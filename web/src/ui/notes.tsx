@@ -58,6 +58,11 @@ function faults(quality: Quality): string[] {
   return faults;
 }
 
+/** A sentence with what stands between backticks as code. */
+export function withCode(text: string): ComponentChildren {
+  return text.split("`").map((part, i) => (i % 2 ? <code>{part}</code> : part));
+}
+
 /** What was lost on the way; nothing where nothing was. */
 export function Losses({ quality }: { quality: Quality | undefined }) {
   if (!quality) return null;

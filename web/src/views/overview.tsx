@@ -14,9 +14,9 @@ import { CODE } from "../api/grpc";
 import type { ViewProps } from "../app";
 import { withCondition } from "../model/selector";
 import { tableOf } from "../model/signals";
-import { ago, amount, count, percent } from "../model/units";
+import { ago, amount, count, measured, percent } from "../model/units";
 import { linkTo, useLook } from "../state";
-import { Failure, Note, QualityBadge } from "../ui/notes";
+import { Failure, Note, QualityBadge, withCode } from "../ui/notes";
 import { Timeline } from "../ui/timeline";
 
 const ROWS_MAX = 12;
@@ -95,13 +95,13 @@ function Found({ finding }: { finding: Finding }) {
       <span class={`badge ${tone}`}>{text}</span>
       <div>
         <p>
-          <a href={hrefOf(finding)}>{finding.summary}</a>
+          <a href={hrefOf(finding)}>{withCode(finding.summary)}</a>
         </p>
         <p class="muted">
           {finding.kindName.replaceAll("_", " ")}
           {place?.file && ` · ${place.file}${place.line ? `:${place.line}` : ""}`}
           {finding.service && ` · ${finding.service}`}
-          {finding.evidence.slice(0, 3).map((each) => ` · ${each.text}`)}
+          {finding.evidence.slice(0, 3).map((each) => ` · ${each.text} ${measured(each)}`)}
         </p>
         {finding.command && <code class="command">{finding.command}</code>}
       </div>

@@ -7,7 +7,7 @@ import { CODE } from "../../api/grpc";
 import { bytes, count, duration } from "../../model/units";
 import { watched } from "../../model/signals";
 import { linkTo, type State, useLook } from "../../state";
-import { Failure, Losses, Note, QualityBadge } from "../../ui/notes";
+import { Failure, Losses, Note, QualityBadge, withCode } from "../../ui/notes";
 import type { Column } from "../../ui/rows";
 
 /** Most rows that are asked for: so many can be searched and put in order. */
@@ -78,11 +78,6 @@ export function Answer<A extends Head>({ asked: { answer, error }, onTick, about
       <p class="muted table-foot">{note}</p>
     </>
   );
-}
-
-/** A sentence with what stands between backticks as code. */
-function withCode(text: string): ComponentChildren {
-  return text.split("`").map((part, i) => (i % 2 ? <code>{part}</code> : part));
 }
 
 /** A column for each label that rows are apart by. */
