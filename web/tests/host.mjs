@@ -47,9 +47,8 @@ export async function query({ url }, ...args) {
 /** Whether each table has something to say about the programs, and the lock is found. */
 async function isTold(service) {
   try {
-    // The one that takes longest first: without more said, leaks are those that are sure.
-    for (const table of ["leaks", "heap", "syscalls", "tcp"])
-      if ((await query(service, table, SELECTOR)).rows.length === 0) return false;
+    for (const [table, ...more] of [["leaks", "--all"], ["heap"], ["syscalls"], ["tcp"]])
+      if ((await query(service, table, SELECTOR, ...more)).rows.length === 0) return false;
     const { findings } = await query(service, "bottlenecks", SELECTOR);
     return findings.some((finding) => finding.kind === "lock_convoy");
   } catch {
@@ -62,27 +61,32 @@ async function begin() {
   const folder = mkdtempSync(join(tmpdir(), "profiler-host-"));
   await build(folder);
   const from = Math.floor(Date.now() / 1000);
-  const args = ["up", "--data", join(folder, "data"), "--listen", "127.0.0.1:0", "--window", String(WINDOW_SECONDS), "-e", SIGNALS];
-  const service = await run(folder, args);
+  const store = ["--data", join(folder, "data"), "--listen", "127.0.0.1:0"];
+  const service = await run(folder, ["up", ...store, "--window", String(WINDOW_SECONDS), "-e", SIGNALS]);
   // A group of its own, so that all of it ends with it.
   const day = spawn("sh", ["-c", DAY], { cwd: folder, stdio: "ignore", detached: true });
-  const stop = async () => {
-    process.kill(-day.pid, "SIGKILL");
-    await service.stop();
-    rmSync(folder, { recursive: true, force: true });
-  };
   try {
-    const end = Date.now() + WAIT_MS;
-    while (!(await isTold(service))) {
-      if (Date.now() > end) throw new Error("this host's tables do not tell of the programs");
-      await new Promise((done) => setTimeout(done, PAUSE_MS));
-    }
+    await toldBy(service);
   } catch (error) {
-    await stop();
+    rmSync(folder, { recursive: true, force: true });
     throw error;
+  } finally {
+    // The programs outlive the watching: their end gives all their memory back.
+    await service.end();
+    process.kill(-day.pid, "SIGKILL");
   }
-  // From now on nothing changes in the span that the tests look at.
-  return { url: service.url, span: { from, to: Math.floor(Date.now() / 1000) }, stop };
+  const to = Math.ceil(Date.now() / 1000);
+  // What was seen stays as it is from now on, and watching does not slow the tests.
+  const { url, stop } = await run(folder, ["serve", ...store]);
+  return { url, span: { from, to }, stop };
+}
+
+async function toldBy(service) {
+  const end = Date.now() + WAIT_MS;
+  while (!(await isTold(service))) {
+    if (Date.now() > end) throw new Error("this host's tables do not tell of the programs");
+    await new Promise((done) => setTimeout(done, PAUSE_MS));
+  }
 }
 
 let started;

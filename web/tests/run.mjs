@@ -1,5 +1,5 @@
 // Opens every view in a real browser, on real data, and looks at what is there. `--shots FOLDER` keeps
-// pictures, `--built` takes the page from dist/page, `ONLY=words` chooses tests. The figures at the end
+// pictures, `--built` takes the page from dist/page, `ONLY=pattern` chooses tests. The figures at the end
 // are those of docs/benchmarks.md.
 
 import { check, launch } from "./browser.mjs";
@@ -20,7 +20,7 @@ speed(test);
 if (process.getuid() === 0) tables(test);
 else console.log("SKIPPED: the tables of what this host does need root");
 
-const chosen = tests.filter((each) => !only || each.name.includes(only));
+const chosen = tests.filter((each) => !only || new RegExp(only).test(each.name));
 const { url, stop } = await start();
 let failed = 0;
 try {

@@ -37,12 +37,15 @@ export async function start(token) {
 export async function run(folder, args) {
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
   const url = await address(child);
-  const stop = async () => {
+  const end = async () => {
     child.kill("SIGTERM");
     await new Promise((done) => child.once("exit", done));
+  };
+  const stop = async () => {
+    await end();
     rmSync(folder, { recursive: true, force: true });
   };
-  return { url, stop };
+  return { url, end, stop };
 }
 
 /** The address that the service says it listens on. */

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const DOCUMENT: &str = "../docs/ci.md";
 /// Seconds that the benchmark runs.
 const SECONDS: u32 = 5;
-/// Reads a report as tools do that read JUnit, and says what is in it.
+/// Reads a report as tools do that read `JUnit`, and says what is in it.
 const READ_JUNIT: &str = "
 import json, sys, xml.etree.ElementTree as tree
 suite = tree.parse(sys.argv[1]).getroot()
@@ -91,7 +91,7 @@ impl Checkout {
         shell.output().unwrap()
     }
 
-    /// The JUnit report, read.
+    /// The `JUnit` report, read.
     fn junit(&self, python: &Path) -> Value {
         let mut reader = Command::new(python);
         reader.args(["-c", READ_JUNIT]).arg(self.path("budget.xml"));

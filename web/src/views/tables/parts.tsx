@@ -145,7 +145,7 @@ export function Place({ row }: { row: HeapRow | undefined }) {
   const callers = row.stack.slice(row.stack.indexOf(row.function) + 1).slice(0, STACK_SHOWN - 1);
   const line = row.file && row.line ? `${row.file.split("/").pop()}:${row.line}` : "";
   return (
-    <span title={row.stack.join("\n") || undefined}>
+    <span class="place" title={row.stack.join("\n") || undefined}>
       <a href={linkTo({ view: "function", fn: row.function, search: "" })}>{row.function}</a>
       {line && (
         <span class="muted" title={`${row.file}:${row.line}`}>
