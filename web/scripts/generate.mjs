@@ -54,7 +54,7 @@ for (const file of FILES) {
 function resolve(type, within) {
   const scopes = within.split("_");
   for (let depth = scopes.length; depth >= 0; depth--) {
-    const name = [...scopes.slice(0, depth), type].join("_");
+    const name = [...scopes.slice(0, depth), ...type.split(".")].join("_");
     if (messages.has(name) || enums.has(name)) return name;
   }
   throw new Error(`${within}: no type ${type}`);

@@ -2,7 +2,7 @@
 // loaded when they are first opened.
 
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { type Span, spanOf, useNow } from "./api/ask";
 import { linkTo, useLook } from "./state";
 import { nextTheme, theme, useDark } from "./ui/theme";
@@ -34,7 +34,8 @@ const VIEWS: Record<string, Entry> = {
   flame: entry("Flame graph", async () => (await import("./views/flame")).FlameView),
   top: entry("Top", async () => (await import("./views/top")).TopView),
   diff: entry("Compare", async () => (await import("./views/diff")).DiffView),
-  tables: entry("Tables", async () => (await import("./views/tables")).TablesView),
+  regressions: entry("Regressions", async () => (await import("./views/regressions")).RegressionsView),
+  tables: entry("Tables", async () => (await import("./views/tables/index")).TablesView),
   alerts: entry("Alerts", async () => (await import("./views/alerts")).AlertsView, { hasToolbar: false, hasTimeline: false }),
   hosts: entry("Hosts", async () => (await import("./views/hosts")).HostsView, { hasTimeline: false }),
   function: entry("Function", async () => (await import("./views/function")).FunctionView, { isListed: false, hasTimeline: false }),
@@ -93,12 +94,12 @@ function toMain(event: MouseEvent): void {
 function Header({ name }: { name: string }) {
   const look = useLook();
   useDark();
+  const nav = useRef<HTMLElement>(null);
+  // On a phone not all views fit.
+  useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" }), [name]);
   const [, redraw] = useState(0);
-  // Zoom and search belong to one picture, the signal of a table to the tables; time and filters go
-  // along to every view.
-  const signal = name === "tables" ? { signal: "", kind: "" } : {};
-  const to = (view: string) =>
-    linkTo({ view, zoom: "", sandwich: "", fn: "", search: view === look.view ? look.search : "", ...signal });
+  // Zoom and search belong to one picture; signal, time and filters go along to every view.
+  const to = (view: string) => linkTo({ view, zoom: "", sandwich: "", fn: "", search: view === look.view ? look.search : "" });
   return (
     <header>
       <a class="brand" href={to("overview")}>
@@ -109,7 +110,7 @@ function Header({ name }: { name: string }) {
         </svg>
         profiler
       </a>
-      <nav aria-label="Views">
+      <nav aria-label="Views" ref={nav}>
         {Object.entries(VIEWS)
           .filter(([, view]) => view.isListed)
           .map(([key, view]) => (

@@ -35,8 +35,16 @@ export const DEFAULTS = {
   bto: "",
   bq: "",
   fn: "",
-  /** Signal of the tables. */
+  /** Which of the tables; the first one without it. */
   table: "",
+  /** Labels that rows of a table are apart by, with commas. */
+  apart: "comm",
+  /** `functions` or `stacks`: what rows of memory stand for; each table has its own habit. */
+  places: "",
+  /** `1` lists leaks that may be chance, too. */
+  chance: "",
+  /** Column that rows of a table are ordered by; as they came without it. */
+  order: "",
 };
 
 export type State = typeof DEFAULTS;

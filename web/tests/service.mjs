@@ -8,14 +8,18 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const program = process.env.PROFILER ?? join(here, "../../target/debug/profiler");
-const recording = readFileSync(join(here, "../../tests/captures/build.pb.gz"));
+export const program = process.env.PROFILER ?? join(here, "../../target/debug/profiler");
+const recordingOf = (name) => readFileSync(join(here, "../../tests/captures", `${name}.pb.gz`));
+const recording = recordingOf("build");
 
 /** Seconds that each upload covers. */
 const WINDOW_SECONDS = 30;
 /** Uploads of the recording: twenty minutes of them. */
 const WINDOWS = 40;
 const START_WAIT_MS = 20_000;
+const DAY_SECONDS = 86_400;
+/** Length of the recordings of the two versions of a program. */
+const VERSION_SECONDS = 20;
 
 /** Starts the service, with a token that allows to read if there is one; its address, and how to end it. */
 export async function start(token) {
@@ -30,21 +34,18 @@ export async function start(token) {
   return run(folder, args);
 }
 
-/** Starts a service that profiles this very host, system calls included; needs root. */
-export function startHere() {
-  const folder = mkdtempSync(join(tmpdir(), "profiler-web-"));
-  return run(folder, ["up", "--data", join(folder, "data"), "--listen", "127.0.0.1:0", "-e", "cpu,syscall_counts"]);
-}
-
-async function run(folder, args) {
+export async function run(folder, args) {
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
   const url = await address(child);
-  const stop = async () => {
+  const end = async () => {
     child.kill("SIGTERM");
     await new Promise((done) => child.once("exit", done));
+  };
+  const stop = async () => {
+    await end();
     rmSync(folder, { recursive: true, force: true });
   };
-  return { url, stop };
+  return { url, end, stop };
 }
 
 /** The address that the service says it listens on. */
@@ -86,6 +87,21 @@ export async function fill(url) {
   }
   const locks = "api;main;serve;lock_wait 900\napi;main;serve;read 100\n";
   await upload(url, "api.mutex_count{host=web-1}", end - WINDOW_SECONDS, end, locks);
+  await fillPast(url);
+}
+
+/**
+ * A program of which a new version came half an hour ago, and one that is as it was yesterday. Each
+ * recording is uploaded once for each side: twice the same samples would say that chance is smaller than it is.
+ */
+async function fillPast(url) {
+  const end = Math.floor(Date.now() / 1000 / WINDOW_SECONDS) * WINDOW_SECONDS;
+  for (const [version, ago] of [[1, DAY_SECONDS + 900], [1, 7200], [2, 900]]) {
+    const name = `shop.cpu{host=web-4,version=${version}}`;
+    await upload(url, name, end - ago, end - ago + VERSION_SECONDS, recordingOf(`shop-${version}`));
+  }
+  const yesterday = end - DAY_SECONDS - 600;
+  await upload(url, "build.cpu{host=web-1,region=eu}", yesterday, yesterday + WINDOW_SECONDS, recording);
 }
 
 /** Stacks with at least a hundred thousand distinct frames, as wide and deep as large programs are. */

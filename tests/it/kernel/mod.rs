@@ -17,6 +17,7 @@ mod command;
 mod filter;
 mod hostile;
 mod output;
+mod pipeline;
 
 mod mixed_load;
 

@@ -1,6 +1,7 @@
 // Questions of components: asked again when they change, the last answer kept meanwhile.
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { watched } from "../model/signals";
 import type { State } from "../state";
 import { CODE, CallError, call } from "./grpc";
 import type { Method } from "./codec";
@@ -8,7 +9,7 @@ import type { Selection } from "./generated";
 
 const NS = 1e9;
 /** Answers that are kept for going back to. */
-const KEPT_MAX = 24;
+const KEPT_MAX = 48;
 /** Seconds between two questions while something is followed. */
 export const LIVE_SECONDS = 10;
 
@@ -31,22 +32,36 @@ export function forget(): void {
   kept.clear();
 }
 
-/** Asks; `undefined` asks nothing. Questions are told apart by what they say. */
+/** Asks once, unless the answer is known. */
+export async function ask<Q extends object, A>(method: Method<Q, A>, question: Partial<Q>, signal: AbortSignal): Promise<A> {
+  const key = keyOf(method, question);
+  const known = kept.get(key) as A | undefined;
+  if (known) return known;
+  const answer = await call(method, question, signal);
+  keep(key, answer);
+  return answer;
+}
+
+/** Questions are told apart by what they say. */
+function keyOf<Q extends object, A>(method: Method<Q, A>, question: Partial<Q>): string {
+  return method.path + JSON.stringify(question);
+}
+
+/** Asks; `undefined` asks nothing. */
 export function useAsk<Q extends object, A>(method: Method<Q, A>, question: Partial<Q> | undefined): Asked<A> {
-  const key = question ? method.path + JSON.stringify(question) : "";
+  const key = question ? keyOf(method, question) : "";
   const known = kept.get(key) as A | undefined;
   const [asked, setAsked] = useState<Asked<A>>({ answer: known, error: undefined, isLoading: !known });
   const latest = useRef("");
   useEffect(() => {
     latest.current = key;
     if (!question) return;
-    const kind = kept.get(key) as A | undefined;
-    if (kind) return setAsked({ answer: kind, error: undefined, isLoading: false });
+    const known = kept.get(key) as A | undefined;
+    if (known) return setAsked({ answer: known, error: undefined, isLoading: false });
     const stop = new AbortController();
     setAsked((before) => ({ ...before, error: undefined, isLoading: true }));
-    call(method, question, stop.signal).then(
+    ask(method, question, stop.signal).then(
       (answer) => {
-        keep(key, answer);
         if (latest.current === key) setAsked({ answer, error: undefined, isLoading: false });
       },
       (error: unknown) => {
@@ -79,7 +94,7 @@ export function spanNs({ from, to }: Span): { startNs: number; endNs: number } {
 
 /** The selection of a state. */
 export function selectionOf(look: State, span: Span): Selection {
-  return { signal: look.signal, kind: look.kind, selector: look.q, ...spanNs(span) };
+  return { ...watched(look), selector: look.q, ...spanNs(span) };
 }
 
 /**

@@ -12,7 +12,7 @@ export class CallError extends Error {
   }
 }
 
-export const CODE = { cancelled: 1, unknown: 2, unimplemented: 12, unavailable: 14, unauthenticated: 16 };
+export const CODE = { cancelled: 1, unknown: 2, notFound: 5, unimplemented: 12, unavailable: 14, unauthenticated: 16 };
 
 /** Largest answer that is taken. */
 const ANSWER_SIZE_BYTES_MAX = 256 << 20;

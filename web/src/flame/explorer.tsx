@@ -137,13 +137,13 @@ function Half({ tree, isUp, label }: { tree: Tree; isUp: boolean; label: string 
   );
 }
 
-export function SearchField() {
+export function SearchField({ label = "Search functions, files and modules" }: { label?: string }) {
   const look = useLook();
   return (
     <input
       type="search"
       class="search"
-      aria-label="Search functions, files and modules"
+      aria-label={label}
       placeholder="Search, or /regular expression/"
       spellcheck={false}
       value={look.search}

@@ -2,6 +2,9 @@
 
 export type Op = "=" | "!=" | "=~" | "!~";
 
+/** Labels that something can be divided by. */
+export const LABELS = ["host", "service", "comm", "thread", "container", "unit", "build_id"];
+
 export interface Condition {
   name: string;
   op: Op;

@@ -1,6 +1,6 @@
 // Numbers for people.
 
-import type { ValueType } from "../api/generated";
+import type { EvidenceNumber, ValueType } from "../api/generated";
 
 const SI = ["", "k", "M", "G", "T", "P"];
 const BINARY = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -56,6 +56,21 @@ export function amount(value: number, type: ValueType | undefined): string {
     default:
       return count(value);
   }
+}
+
+/** So many a second: small numbers keep what is behind the point. */
+export function rate(perSecond: number): string {
+  return perSecond < 100 ? perSecond.toFixed(2) : count(Math.round(perSecond));
+}
+
+/** A number that a finding rests on, with its unit. */
+export function measured({ value, unit }: EvidenceNumber): string {
+  if (unit === "ratio") return percent(value);
+  if (unit === "nanoseconds") return duration(value);
+  if (unit === "bytes") return bytes(value);
+  if (unit === "bytes_per_second") return `${bytes(value)}/s`;
+  if (unit === "per_second") return `${rate(value)}/s`;
+  return Number.isInteger(value) ? count(value) : value.toFixed(2);
 }
 
 /** A share of 0 to 1. */

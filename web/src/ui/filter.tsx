@@ -1,7 +1,7 @@
 // Filters on labels: chips, and a field that completes names and values.
 
 import { useState } from "preact/hooks";
-import { type Span, spanNs, useAsk } from "../api/ask";
+import { type Span, selectionOf, useAsk } from "../api/ask";
 import { QueryService } from "../api/generated";
 import { type Condition, parseSelector, parseTyped, withCondition, writeSelector } from "../model/selector";
 import { go, useLook } from "../state";
@@ -17,7 +17,7 @@ export function FilterBar({ span }: { span: Span }) {
   const [isOpen, setOpen] = useState(false);
   const [marked, setMarked] = useState(-1);
   const begun = parseTyped(typed);
-  const selection = { signal: look.signal, kind: "", selector: look.q, ...spanNs(span) };
+  const selection = { ...selectionOf(look, span), kind: "" };
   const names = useAsk(QueryService.labels, isOpen && !begun ? { selection } : undefined).answer?.names ?? [];
   const values =
     useAsk(QueryService.labelValues, isOpen && begun ? { selection, name: begun.name, limit: VALUES_MAX } : undefined).answer

@@ -58,6 +58,19 @@ function faults(quality: Quality): string[] {
   return faults;
 }
 
+/** A sentence with what stands between backticks as code. */
+export function withCode(text: string): ComponentChildren {
+  return text.split("`").map((part, i) => (i % 2 ? <code>{part}</code> : part));
+}
+
+/** What was lost on the way; nothing where nothing was. */
+export function Losses({ quality }: { quality: Quality | undefined }) {
+  if (!quality) return null;
+  const lost = quality.lost.filter((each) => each.count > 0).map((each) => `${each.cause.replaceAll("_", " ")} ${count(each.count)}`);
+  if (quality.windowsLost) lost.push(`${count(quality.windowsLost)} windows never arrived`);
+  return lost.length ? <span class="bad">lost: {lost.join(", ")}</span> : null;
+}
+
 /** The share of stacks that are whole; more on opening it. */
 export function QualityBadge({ quality }: { quality: Quality | undefined }) {
   // An upload does not say which of its stacks are whole.

@@ -3,7 +3,7 @@
 import { useRef, useState } from "preact/hooks";
 import { type Span, selectionOf, useAsk } from "../api/ask";
 import { QueryService, type SeriesResponse, type SeriesResponse_Line } from "../api/generated";
-import { withCondition } from "../model/selector";
+import { LABELS, withCondition } from "../model/selector";
 import { amount, moment, unitName } from "../model/units";
 import { go, useLook } from "../state";
 
@@ -15,7 +15,6 @@ const HEIGHT = 64;
 const ROWS_MAX = 10;
 /** Narrower brushes are clicks. */
 const BRUSH_MIN_PX = 5;
-const LABELS = ["host", "service", "comm", "thread", "container", "unit", "build_id"];
 
 export function Timeline({ span }: { span: Span }) {
   const look = useLook();

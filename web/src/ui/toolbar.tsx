@@ -1,7 +1,8 @@
 // What is looked at: signal, kind of value, time, filters.
 
 import { type Span, spanNs, useAsk } from "../api/ask";
-import { QueryService } from "../api/generated";
+import { QueryService, type SignalInfo } from "../api/generated";
+import { inOrder, signalTitle } from "../model/signals";
 import { duration, moment } from "../model/units";
 import { go, useLook } from "../state";
 import { FilterBar } from "./filter";
@@ -20,30 +21,10 @@ export function Toolbar({ span, onTick }: { span: Span; onTick: () => void }) {
   const look = useLook();
   const minute = { from: Math.floor(span.from / 60) * 60, to: Math.ceil(span.to / 60) * 60 };
   const signals = useAsk(QueryService.listSignals, spanNs(minute)).answer?.signals ?? [];
-  const signal = look.signal || "cpu";
-  const kinds = signals.find((each) => each.signal === signal)?.valueTypes ?? [];
-  const names = signals.map((each) => each.signal);
-  if (!names.includes(signal)) names.unshift(signal);
   return (
     <div class="toolbar" role="toolbar" aria-label="What is shown">
-      <label class="pick">
-        <span>Signal</span>
-        <select value={signal} onChange={(event) => go({ signal: event.currentTarget.value, kind: "", zoom: "" })}>
-          {names.map((name) => (
-            <option value={name}>{name}</option>
-          ))}
-        </select>
-      </label>
-      {kinds.length > 1 && (
-        <label class="pick">
-          <span>Value</span>
-          <select value={look.kind || kinds[0]!.kind} onChange={(event) => go({ kind: event.currentTarget.value })}>
-            {kinds.map(({ kind, unit }) => (
-              <option value={kind}>{unit === "count" ? kind : `${kind} (${unit})`}</option>
-            ))}
-          </select>
-        </label>
-      )}
+      {/* A table has its signal by itself. */}
+      {look.view !== "tables" && <SignalPick signals={signals} />}
       <RangePick span={span} />
       <FilterBar span={minute} />
       <div class="grow" />
@@ -60,6 +41,36 @@ export function Toolbar({ span, onTick }: { span: Span; onTick: () => void }) {
         Refresh
       </button>
     </div>
+  );
+}
+
+/** One of the signals that there are, and which of its values. */
+function SignalPick({ signals }: { signals: SignalInfo[] }) {
+  const look = useLook();
+  const signal = look.signal || "cpu";
+  const kinds = signals.find((each) => each.signal === signal)?.valueTypes ?? [];
+  const names = new Set([signal, ...signals.map((each) => each.signal)]);
+  return (
+    <>
+      <label class="pick">
+        <span>Signal</span>
+        <select value={signal} onChange={(event) => go({ signal: event.currentTarget.value, kind: "", zoom: "" })}>
+          {inOrder([...names]).map((name) => (
+            <option value={name}>{signalTitle(name)}</option>
+          ))}
+        </select>
+      </label>
+      {kinds.length > 1 && (
+        <label class="pick">
+          <span>Value</span>
+          <select value={look.kind || kinds[0]!.kind} onChange={(event) => go({ kind: event.currentTarget.value })}>
+            {kinds.map(({ kind, unit }) => (
+              <option value={kind}>{unit === "count" ? kind : `${kind} (${unit})`}</option>
+            ))}
+          </select>
+        </label>
+      )}
+    </>
   );
 }
 

@@ -2,15 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { type Span, selectionOf, spanNs, useAsk } from "../api/ask";
-import {
-  Against,
-  type Change,
-  type DiffResponse,
-  QueryService,
-  type RegressionsResponse,
-  type Selection,
-  Weight,
-} from "../api/generated";
+import { Against, type DiffResponse, QueryService, type RegressionsResponse, type Selection, Weight } from "../api/generated";
 import type { ViewProps } from "../app";
 import { Explorer } from "../flame/explorer";
 import { nodesMax } from "../flame/limits";
@@ -18,6 +10,7 @@ import { diffTreeOf, type Tree } from "../model/tree";
 import { amount, moment, percent, points } from "../model/units";
 import { DEFAULTS, go, linkTo, type State, useLook } from "../state";
 import { Failure, Note } from "../ui/notes";
+import { ChangeRows, changesOf, summary } from "./changes";
 
 const ROWS_MAX = 40;
 const EARLIER: [string, string][] = [
@@ -158,52 +151,12 @@ function ChangeTable({ tree, before, after }: { tree: Tree; before: Selection; a
 }
 
 function Significant({ answer }: { answer: RegressionsResponse }) {
-  const rows = [...answer.slower, ...answer.faster].sort((a, b) => Math.abs(b.difference) - Math.abs(a.difference));
+  const changes = changesOf(answer);
   return (
     <>
-      <p class="note">
-        {rows.length} of {answer.tested} functions changed more than chance explains.
-        {answer.detectablePoints > 0 &&
-          ` A change of ${percent(answer.detectablePoints)} of a function with a share of 5 % would be found nine times in ten.`}
-      </p>
-      {rows.length > 0 && (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Changes">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col" class="number">Change</th>
-                <th scope="col" class="number">95 % interval</th>
-                <th scope="col" class="number">Before</th>
-                <th scope="col" class="number">After</th>
-                <th scope="col">Function, by itself</th>
-              </tr>
-            </thead>
-            <tbody>
-              {rows.map((change) => (
-                <SignificantRow change={change} />
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
+      <p class="note">{summary(answer)}</p>
+      {changes.length > 0 && <ChangeRows changes={changes} label="Changes" />}
     </>
-  );
-}
-
-function SignificantRow({ change }: { change: Change }) {
-  const name = change.place?.function ?? "";
-  return (
-    <tr title={`probability by chance, of all that were tested: ${change.qValue.toPrecision(2)}`}>
-      <td class={`number ${change.difference > 0 ? "more" : "less"}`}>{points(change.difference)}</td>
-      <td class="number muted">
-        {points(change.differenceLow)} … {points(change.differenceHigh)}
-      </td>
-      <td class="number">{percent(change.beforeShare)}</td>
-      <td class="number">{percent(change.afterShare)}</td>
-      <td class="name">
-        <a href={linkTo({ view: "function", fn: name })}>{name}</a>
-      </td>
-    </tr>
   );
 }
 

@@ -11,6 +11,7 @@ import {
 } from "../api/generated";
 import type { ViewProps } from "../app";
 import { withCondition } from "../model/selector";
+import { signalTitle } from "../model/signals";
 import { amount, percent } from "../model/units";
 import { go, linkTo, useLook } from "../state";
 import { Failure, Note, QualityBadge } from "../ui/notes";
@@ -114,8 +115,8 @@ function rowsOf(signal: FunctionResponse_PerSignal): LedgerLine[] {
   const services = signal.byService.map((each) => ({ name: each.name || "no service", value: each.value, perSecond: 0, meanNs: 0 }));
   const common = { valueType: signal.valueType, perSecond: 0 };
   return [
-    { ...common, text: `${signal.signal}, by itself`, value: signal.self, share: signal.self / of, parts: [] },
-    { ...common, text: `${signal.signal}, with callees`, value: signal.total, share: signal.total / of, parts: services },
+    { ...common, text: `${signalTitle(signal.signal)}, by itself`, value: signal.self, share: signal.self / of, parts: [] },
+    { ...common, text: `${signalTitle(signal.signal)}, with callees`, value: signal.total, share: signal.total / of, parts: services },
   ];
 }
 
@@ -130,7 +131,7 @@ function Signal({ signal }: { signal: FunctionResponse_PerSignal }) {
   return (
     <section class="signal card">
       <h2>
-        {signal.signal} <span class="muted">{percent(signal.total / (signal.selectionTotal || 1))} with callees</span>
+        {signalTitle(signal.signal)} <span class="muted">{percent(signal.total / (signal.selectionTotal || 1))} with callees</span>
         <span class="grow" />
         <QualityBadge quality={signal.quality} />
       </h2>

@@ -4,6 +4,7 @@ import { type Asked, type Span, selectionOf, spanNs, useAsk } from "../api/ask";
 import {
   type BottlenecksResponse,
   type Finding,
+  FindingKind,
   GroupBy,
   QueryService,
   Severity,
@@ -12,9 +13,10 @@ import {
 import { CODE } from "../api/grpc";
 import type { ViewProps } from "../app";
 import { withCondition } from "../model/selector";
-import { ago, amount, count, percent } from "../model/units";
+import { tableOf } from "../model/signals";
+import { ago, amount, count, measured, percent } from "../model/units";
 import { linkTo, useLook } from "../state";
-import { Failure, Note, QualityBadge } from "../ui/notes";
+import { Failure, Note, QualityBadge, withCode } from "../ui/notes";
 import { Timeline } from "../ui/timeline";
 
 const ROWS_MAX = 12;
@@ -77,25 +79,29 @@ function Nothing({ answer }: { answer: BottlenecksResponse }) {
   return <Note>{looked}nothing stands out.</Note>;
 }
 
+/** Where a finding is seen: in its table if there is one, else in a flame graph. */
+function hrefOf({ kind, signal, valueKind, selector, place }: Finding): string {
+  const search = place?.function ?? "";
+  const table = kind === FindingKind.LEAK_SUSPECT ? "leaks" : tableOf(signal)?.name;
+  if (table) return linkTo({ view: "tables", table, q: selector, search, order: "" });
+  return linkTo({ view: "flame", signal, kind: valueKind, q: selector, search });
+}
+
 function Found({ finding }: { finding: Finding }) {
   const [text, tone] = TONES[finding.severity] ?? ["", "off"];
   const { place, cost } = finding;
-  const shown = { signal: finding.signal, kind: finding.valueKind, q: finding.selector };
-  const href = place?.function
-    ? linkTo({ view: "flame", ...shown, search: place.function })
-    : linkTo({ view: "flame", ...shown });
   return (
     <li>
       <span class={`badge ${tone}`}>{text}</span>
       <div>
         <p>
-          <a href={href}>{finding.summary}</a>
+          <a href={hrefOf(finding)}>{withCode(finding.summary)}</a>
         </p>
         <p class="muted">
           {finding.kindName.replaceAll("_", " ")}
           {place?.file && ` · ${place.file}${place.line ? `:${place.line}` : ""}`}
           {finding.service && ` · ${finding.service}`}
-          {finding.evidence.slice(0, 3).map((each) => ` · ${each.text}`)}
+          {finding.evidence.slice(0, 3).map((each) => ` · ${each.text} ${measured(each)}`)}
         </p>
         {finding.command && <code class="command">{finding.command}</code>}
       </div>

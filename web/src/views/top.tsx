@@ -5,7 +5,7 @@ import { selectionOf, useAsk } from "../api/ask";
 import { GroupBy, QueryService, type TopResponse_Row } from "../api/generated";
 import type { ViewProps } from "../app";
 import { SearchField } from "../flame/explorer";
-import { withCondition } from "../model/selector";
+import { LABELS, withCondition } from "../model/selector";
 import { KIND_NAMES, searcher } from "../model/tree";
 import { amount, count, percent } from "../model/units";
 import { go, linkTo, useLook } from "../state";
@@ -13,7 +13,6 @@ import { Failure, Note, QualityBadge } from "../ui/notes";
 
 const ROWS_MAX = 500;
 const GROUPS: Record<string, GroupBy> = { function: GroupBy.FUNCTION, file: GroupBy.FILE, module: GroupBy.MODULE };
-const LABELS = ["service", "host", "comm", "thread", "container", "unit", "build_id"];
 
 export function TopView({ span, onTick }: ViewProps) {
   const look = useLook();

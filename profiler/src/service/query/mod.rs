@@ -31,8 +31,8 @@ pub use self::{
     cache::CacheStats,
     error::QueryError,
     examine::{
-        Ask, Baseline, Bottlenecks, Checked, Guide, Ledger, LedgerPart, LedgerRow, Regressions,
-        Wanted, bottlenecks, check, check_limit, ledger, regressions, window_of,
+        Ask, Baseline, Bottlenecks, Checked, Compared, Guide, Ledger, LedgerPart, LedgerRow,
+        Regressions, Wanted, bottlenecks, check, check_limit, ledger, regressions, window_of,
     },
     export::{export, profile},
     flame_graph::{Diff, FlameGraph, diff, flame_graph},

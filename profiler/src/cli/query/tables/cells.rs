@@ -144,6 +144,7 @@ pub(super) fn heap_json(row: &HeapRow) -> Value {
         "objects_per_second": row.objects_per_second,
         "live_bytes": row.live_bytes,
         "live_objects": row.live_objects,
+        "age_ns": row.age_ns,
     })
 }
 
@@ -198,6 +199,15 @@ fn losses(quality: Option<&Quality>) -> String {
     } else {
         format!("lost: {}\n", parts.join(", "))
     }
+}
+
+/// An age in the largest unit of which there is at least one.
+pub(super) fn age(age_ns: u64) -> String {
+    let units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
+    let seconds = Duration::from_nanos(age_ns).as_secs();
+    let fits = units.into_iter().find(|(_name, size)| *size <= seconds);
+    let (name, size) = fits.unwrap_or(("s", 1));
+    format!("{} {name}", seconds / size)
 }
 
 /// A share in percent that is never said to be all unless it is.

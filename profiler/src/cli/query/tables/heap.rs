@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     args::HeapArgs,
     cells::{
-        Foot, bytes, cells, heap_json, place, rate, rounded, signed_bytes, signed_count, table,
+        Foot, age, bytes, cells, heap_json, place, rate, rounded, signed_bytes, signed_count, table,
     },
 };
 use crate::{
@@ -65,6 +65,7 @@ fn draw(answer: &HeapResponse, args: &HeapArgs) -> String {
             "OBJECTS",
             "BYTES/S",
             "OBJECTS/S",
+            "AGE",
         ],
         &args.table.group_by(),
         &[last],
@@ -77,6 +78,7 @@ fn draw(answer: &HeapResponse, args: &HeapArgs) -> String {
             thousands(row.allocated_objects),
             bytes(rounded(row.bytes_per_second)),
             rate(row.objects_per_second),
+            age(row.age_ns),
         ];
         line.extend(cells(&row.labels));
         line.push(place(row));

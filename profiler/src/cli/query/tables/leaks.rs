@@ -1,13 +1,11 @@
 //! `query leaks`.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::{
     args::LeaksArgs,
     cells::{
-        Foot, bytes, cells, heap_json, place, rounded, sign, signed_bytes, signed_count, sure,
+        Foot, age, bytes, cells, heap_json, place, rounded, sign, signed_bytes, signed_count, sure,
         table,
     },
 };
@@ -108,22 +106,13 @@ fn cells_of(row: &Row, slices: u32) -> Vec<String> {
         hourly(row.bytes_per_hour_high),
         sure(row.confidence),
         format!("{} of {slices}", row.growing_slices),
-        age(Duration::from_nanos(row.age_ns)),
+        age(row.age_ns),
         signed_bytes(heap.live_bytes),
         signed_count(heap.live_objects),
     ];
     line.extend(cells(&heap.labels));
     line.push(place(&heap));
     line
-}
-
-/// An age in the largest unit of which there is at least one.
-fn age(age: Duration) -> String {
-    let units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
-    let seconds = age.as_secs();
-    let fits = units.into_iter().find(|(_name, size)| *size <= seconds);
-    let (name, size) = fits.unwrap_or(("s", 1));
-    format!("{} {name}", seconds / size)
 }
 
 /// The rows for programs.
@@ -153,8 +142,6 @@ fn to_json(answer: &LeaksResponse) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::{age, cells_of, nothing};
     use crate::wire::v1::generated::{HeapRow, LeaksResponse, leaks_response::Row};
 
@@ -190,7 +177,7 @@ mod tests {
             "remember (src/a.c:12) < serve < main",
         ];
         assert_eq!(expected.as_slice(), cells_of(&row, 12));
-        assert_eq!("0 s", age(Duration::from_millis(3)));
+        assert_eq!("0 s", age(3_000_000));
     }
 
     #[test]

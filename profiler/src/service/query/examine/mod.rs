@@ -19,7 +19,7 @@ pub use self::{
     bottlenecks::{Ask, Bottlenecks, bottlenecks},
     check::{Baseline, Checked, Guide, check, check_limit, window_of},
     ledger::{Ledger, LedgerPart, LedgerRow, ledger},
-    regressions::{Regressions, Wanted, regressions},
+    regressions::{Compared, Regressions, Wanted, regressions},
 };
 pub(super) use self::{
     evidence::{seconds, to_f64},

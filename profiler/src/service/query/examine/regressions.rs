@@ -59,8 +59,35 @@ pub struct Regressions {
     pub profile_type: ProfileType,
     /// How good the data of both is.
     pub quality: [Quality; 2],
-    /// What was compared, for people.
-    pub texts: [String; 2],
+    /// What was compared.
+    pub sides: [Compared; 2],
+}
+
+/// One side of a comparison.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// Labels that it has, as a selector.
+    pub selector: String,
+    /// When.
+    pub range: TimeRange,
+}
+
+impl Compared {
+    /// The side of a selection.
+    fn new(selection: &Selection) -> Self {
+        Self {
+            selector: scope_of(selection).text(),
+            range: selection.range,
+        }
+    }
+
+    /// The same for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Self { selector, range } = self;
+        let (start, end) = (range.start.as_secs(), range.end.as_secs());
+        format!("{selector} from {start} to {end}")
+    }
 }
 
 /// The earlier selection and the later one.
@@ -105,7 +132,7 @@ pub fn regressions(
             quality(reader, &scopes[0], limits)?,
             quality(reader, &scopes[1], limits)?,
         ],
-        texts: [text_of(&before), text_of(&after)],
+        sides: [Compared::new(&before), Compared::new(&after)],
     })
 }
 
@@ -120,16 +147,6 @@ fn scope_of(selection: &Selection) -> Scope {
 /// Length of the span of time of a selection.
 fn length_of(selection: &Selection) -> Duration {
     selection.range.end.saturating_sub(selection.range.start)
-}
-
-/// A selection for people.
-fn text_of(selection: &Selection) -> String {
-    format!(
-        "{} from {} to {}",
-        scope_of(selection).text(),
-        selection.range.start.as_secs(),
-        selection.range.end.as_secs()
-    )
 }
 
 /// Both selections, as they were asked for.

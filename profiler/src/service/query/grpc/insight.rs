@@ -11,7 +11,8 @@ use crate::{
         query::{
             QueryError, Reader,
             examine::{
-                Ask, Bottlenecks, Checked, Ledger, LedgerPart, LedgerRow, Regressions, Wanted,
+                Ask, Bottlenecks, Checked, Compared, Ledger, LedgerPart, LedgerRow, Regressions,
+                Wanted,
             },
         },
     },
@@ -191,7 +192,14 @@ pub fn regressions(found: &Regressions) -> RegressionsResponse {
         detectable_points,
     } = &found.comparison;
     let [before, after] = &found.quality;
-    let [before_text, after_text] = found.texts.clone();
+    let [before_text, after_text] = found.sides.each_ref().map(Compared::text);
+    let [asked_before, asked_after] = found.sides.each_ref().map(|side| SelectionOf {
+        signal: found.profile_type.signal.clone(),
+        kind: found.profile_type.kind.clone(),
+        selector: side.selector.clone(),
+        start_ns: nanoseconds(side.range.start),
+        end_ns: nanoseconds(side.range.end),
+    });
     RegressionsResponse {
         value_type: Some(v1::ValueType {
             kind: found.profile_type.kind.clone(),
@@ -207,6 +215,8 @@ pub fn regressions(found: &Regressions) -> RegressionsResponse {
         after_quality: Some(encode_quality(after)),
         before_text,
         after_text,
+        before: Some(asked_before),
+        after: Some(asked_after),
     }
 }
 

@@ -183,6 +183,7 @@ fn heap_row<R>(row: &HeapRow, table: &Table<R>) -> v1::HeapRow {
         objects_per_second: table.per_second(row.allocated_objects),
         live_bytes: row.live_bytes,
         live_objects: row.live_objects,
+        age_ns: nanoseconds(row.age),
     }
 }
 
@@ -207,7 +208,7 @@ pub(super) fn answer_leaks(
         bytes_per_hour_high: row.growth.rate.high,
         confidence: row.growth.confidence,
         growing_slices: number(row.growth.growing),
-        age_ns: nanoseconds(row.age),
+        age_ns: nanoseconds(row.heap.age),
     };
     Ok(LeaksResponse {
         start_ns: nanoseconds(table.range.start),

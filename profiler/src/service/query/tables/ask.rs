@@ -44,12 +44,24 @@ pub struct Table<R> {
     pub quality: Quality,
 }
 
+/// Slices of time that memory is looked at in. Guess: enough to tell a line from a step, and few
+/// enough to be read one by one.
+const SLICES: u32 = 12;
+
 /// Where a table is read from.
 pub(super) struct Source {
     /// What is looked at, in the time that has data.
     pub(super) scope: Scope,
     /// That time; nothing where the selection is empty.
     pub(super) period: Option<Period>,
+}
+
+impl Source {
+    /// The time that has data, in slices; none where there is no data.
+    pub(super) fn slices(&self) -> Vec<TimeRange> {
+        self.period
+            .map_or_else(Vec::new, |period| period.slices(SLICES))
+    }
 }
 
 impl TableAsk {

@@ -54,6 +54,8 @@ pub struct HeapRow {
     pub live_bytes: i64,
     /// Objects, the same way.
     pub live_objects: i64,
+    /// Since the slice of time in which it was first seen to allocate.
+    pub age: Duration,
 }
 
 /// The heap of a selection, most live bytes first.
@@ -70,13 +72,14 @@ pub fn heap(
     let columns = Columns {
         signal: SIGNAL.0,
         kinds: &KINDS,
-        sliced: &[],
+        sliced: &[0],
     };
+    let slices = source.slices();
     let mut found = Vec::new();
     let mut groups = Vec::new();
     if source.period.is_some() {
         let by = (ask.group_by.as_slice(), limits);
-        groups = tables_by(reader, &source.scope, &columns, &[], by)?;
+        groups = tables_by(reader, &source.scope, &columns, &slices, by)?;
     }
     for (number, group) in groups.iter().enumerate() {
         let weights = weights(&group.table, (rows_are, rules)).into_iter();
@@ -88,7 +91,8 @@ pub fn heap(
     });
     let rows_total = found.len();
     found.truncate(ask.limit);
-    let row = |(group, weight): (usize, Weight)| weight.row(reader, (&groups[group], rows_are));
+    let row =
+        |(group, weight): (usize, Weight)| weight.row(reader, (&groups[group], rows_are), &slices);
     let rows = found.into_iter().map(row).collect();
     let table = ask.table(reader, (&source, SIGNAL.0), rows, limits)?;
     Ok(Table {
@@ -168,13 +172,19 @@ impl Weight {
     }
 
     /// The place with what it allocated and keeps.
-    pub(super) fn row(&self, reader: &Reader, group: (&GroupTable, MemoryRows)) -> HeapRow {
+    pub(super) fn row(
+        &self,
+        reader: &Reader,
+        group: (&GroupTable, MemoryRows),
+        slices: &[TimeRange],
+    ) -> HeapRow {
         HeapRow {
             place: self.place(reader, group),
             allocated_bytes: self.values[0],
             allocated_objects: self.values[1],
             live_bytes: self.live(0),
             live_objects: self.live(1),
+            age: age(slices, self.first_slice.unwrap_or(slices.len())),
         }
     }
 
@@ -205,7 +215,7 @@ impl Weight {
 }
 
 /// Length of time from the start of a slice to the end of all.
-pub(super) fn age(slices: &[TimeRange], first: usize) -> Duration {
+fn age(slices: &[TimeRange], first: usize) -> Duration {
     let end = slices
         .last()
         .map_or_else(Duration::default, |slice| slice.end);

@@ -1,10 +1,8 @@
 //! Memory that keeps growing: by how much, for how long, and how sure that is.
 
-use std::time::Duration;
-
 use super::{
     HeapRow, MemoryRows, Table, TableAsk,
-    heap::{KINDS, SIGNAL, Weight, age, weights},
+    heap::{KINDS, SIGNAL, Weight, weights},
 };
 use crate::{
     model::TimeRange,
@@ -18,9 +16,6 @@ use crate::{
     },
 };
 
-/// Slices of time that growth is looked at in. Guess: enough to tell a line from a step, and few
-/// enough to be read one by one.
-const SLICES: u32 = 12;
 /// Seconds of an hour.
 const HOUR_SECONDS: f64 = 3_600.0;
 
@@ -31,8 +26,6 @@ pub struct LeakRow {
     pub heap: HeapRow,
     /// How it grows, in bytes an hour.
     pub growth: Growth,
-    /// Since the slice of time in which it was first seen to allocate.
-    pub age: Duration,
 }
 
 /// Places whose memory grows.
@@ -63,9 +56,7 @@ pub fn leaks(
     limits: &QueryLimits,
 ) -> Result<Leaks, QueryError> {
     let source = ask.source(reader, SIGNAL, limits)?;
-    let slices = source
-        .period
-        .map_or_else(Vec::new, |period| period.slices(SLICES));
+    let slices = source.slices();
     let columns = Columns {
         signal: SIGNAL.0,
         kinds: &KINDS,
@@ -96,9 +87,8 @@ pub fn leaks(
     let rows_total = growing.len();
     growing.truncate(ask.limit);
     let row = |((group, weight), growth): (Found, Growth)| LeakRow {
-        heap: weight.row(reader, (&groups[group], rows_are)),
+        heap: weight.row(reader, (&groups[group], rows_are), &slices),
         growth,
-        age: age(&slices, weight.first_slice.unwrap_or(slices.len())),
     };
     let rows = growing.into_iter().map(row).collect();
     let table = ask.table(reader, (&source, SIGNAL.0), rows, limits)?;

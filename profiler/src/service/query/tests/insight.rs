@@ -287,9 +287,9 @@ fn a_version_that_is_slower_is_found_where_builds_do_not_change() {
     let slower = &found.comparison.slower[0];
     assert_eq!("serialize", &*slower.place.function);
     assert!(
-        found.texts[0].contains("version=\"1\""),
+        found.sides[0].selector.contains("version=\"1\""),
         "{:?}",
-        found.texts
+        found.sides
     );
 }
 

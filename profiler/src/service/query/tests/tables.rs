@@ -279,6 +279,7 @@ fn the_heap_is_told_by_function_past_the_allocator_or_by_stack() {
         (remember.allocated_bytes, remember.allocated_objects)
     );
     assert_eq!((3 << 20, 12), (remember.live_bytes, remember.live_objects));
+    assert_eq!(Duration::from_secs(20), remember.age);
     assert_eq!(
         ("src/remember.c", 8),
         (&*remember.place.site.file, remember.place.site.line)
@@ -312,6 +313,21 @@ fn the_heap_is_told_by_function_past_the_allocator_or_by_stack() {
 }
 
 #[test]
+fn the_age_of_memory_is_since_it_was_first_allocated() {
+    let mut world = World::default();
+    for (second, stacks) in [(0, &["old"][..]), (10, &["old", "new"])] {
+        let allocated = |name: &&'static str| (*name, &[MIB, 4, 0, 0][..]);
+        let stacks: Vec<(&str, &[u64])> = stacks.iter().map(allocated).collect();
+        world.add(second, ("alloc", ALLOC), NGINX, &stacks);
+    }
+    let asked = ask("", seconds(0, 20), &[]);
+    let wanted = (&asked, MemoryRows::Functions);
+    let table = heap(&world.reader(), wanted, &Rules::default(), &limits()).unwrap();
+    let ages = ["old", "new"].map(|name| of(&table.rows, name).age.as_secs());
+    assert_eq!([20, 10], ages);
+}
+
+#[test]
 fn a_leak_is_sure_and_churn_and_a_cache_that_is_filled_are_not() {
     let reader = leaking(24);
     let asked = ask("", seconds(0, 240), &["comm"]);
@@ -339,7 +355,7 @@ fn a_leak_is_sure_and_churn_and_a_cache_that_is_filled_are_not() {
     );
     assert_eq!(
         (12, Duration::from_secs(240)),
-        (leak.growth.growing, leak.age)
+        (leak.growth.growing, leak.heap.age)
     );
     let stacks = leaks(&reader, (&asked, MemoryRows::Stacks), &rules, &limits()).unwrap();
     let two = &stacks.table.rows[..2];
