@@ -58,8 +58,8 @@ pub struct Service {
     stop: CancellationToken,
     health: HealthReporter,
     connections: JoinHandle<()>,
-    alerts: JoinHandle<()>,
-    changes: JoinHandle<()>,
+    /// What looks at the data by itself: alerts, comparisons.
+    watchers: [JoinHandle<()>; 2],
 }
 
 impl Service {
@@ -88,8 +88,7 @@ impl Service {
         config.validate().context("configuration")?;
         let access = Access::new(&config.access, config.tls.as_ref()).context("read the tokens")?;
         let tls = config.tls.as_ref().map(TlsSource::new).transpose()?;
-        let (live, alarms) = (Live::default(), Alarms::default());
-        let stop = CancellationToken::new();
+        let (live, alarms, stop) = <(Live, Alarms, CancellationToken)>::default();
         let ingest = Arc::new(Ingest::new(IngestSettings {
             store: Arc::clone(&store),
             live: live.clone(),
@@ -108,8 +107,10 @@ impl Service {
         let (health, grpc) = grpc_routes(&ingest, &reader, &live, &guide).await?;
         let grpc = grpc.add_service(alert::server(alerting.clone()));
         let grpc = grpc.add_service(changes::server(changes.clone()));
-        let alerts = alerting.start(Arc::clone(&reader), stop.clone());
-        let changes = changes.start(Arc::clone(&reader), stop.clone());
+        let watchers = [
+            alerting.start(Arc::clone(&reader), stop.clone()),
+            changes.start(Arc::clone(&reader), stop.clone()),
+        ];
         let grafana_routes = grafana::routes(Arc::clone(&reader));
         let gauges = Gauges::new(&mut metrics, reader, live.clone(), embedded.clone());
         let admin = Admin {
@@ -132,10 +133,7 @@ impl Service {
                 access::check,
             ))
             .layer(middleware::from_fn(traces::trace));
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("listen on {}", config.listen))?;
-        let address = listener.local_addr().context("read the address")?;
+        let (listener, address) = listen(config.listen).await?;
         warn_of_open_doors(&access, address);
         let connections = Connections {
             listener,
@@ -153,8 +151,7 @@ impl Service {
             stop,
             health,
             connections: tokio::spawn(connections.run()),
-            alerts,
-            changes,
+            watchers,
         })
     }
 
@@ -192,11 +189,10 @@ impl Service {
         if self.connections.await.is_err() {
             tracing::error!("the connections ended early");
         }
-        if self.alerts.await.is_err() {
-            tracing::error!("the alerts ended early");
-        }
-        if self.changes.await.is_err() {
-            tracing::error!("the comparisons ended early");
+        for watcher in self.watchers {
+            if watcher.await.is_err() {
+                tracing::error!("the alerts or the comparisons ended early");
+            }
         }
     }
 }
@@ -217,6 +213,15 @@ pub fn open_store(config: &ServiceConfig) -> anyhow::Result<Arc<EmbeddedStore>> 
     let store = EmbeddedStore::open(&config.data, options);
     let store = store.with_context(|| format!("open the store in {}", config.data.display()))?;
     Ok(Arc::new(store))
+}
+
+/// Listens on an address; the one that it is in the end.
+async fn listen(wanted: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(wanted)
+        .await
+        .with_context(|| format!("listen on {wanted}"))?;
+    let address = listener.local_addr().context("read the address")?;
+    Ok((listener, address))
 }
 
 /// The services that speak gRPC and gRPC-Web. Each further one is one line here.
