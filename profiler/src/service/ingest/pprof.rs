@@ -22,7 +22,7 @@ use super::{
     upload::{Upload, keep},
 };
 use crate::{
-    model::{Labels, Profile, ValueType, Window, label},
+    model::{Labels, Profile, Signal, ValueType, Window, label},
     render::{self, Format},
     service::access::Identity,
     wire::push::{AppName, LabelPair, decode_push, parse_name},
@@ -262,8 +262,21 @@ fn set_unit(profile: &mut Profile, parameters: &Parameters, name: &AppName) {
     }];
 }
 
+/// The signal whose values a profile has, one and all.
+fn own_signal(profile: &Profile) -> Option<Signal> {
+    let types =
+        (profile.value_types.iter()).map(|known| (known.kind.as_str(), known.unit.as_str()));
+    let types: Vec<(&str, &str)> = types.collect();
+    Signal::WATCHED
+        .into_iter()
+        .find(|signal| signal.value_types() == types)
+}
+
 /// The signal that a profile is filed under.
 fn signal_of(profile: &Profile, named: Option<&str>) -> String {
+    if let Some(own) = own_signal(profile) {
+        return own.as_str().to_owned();
+    }
     let has = |wanted: &[&str]| {
         let kinds = profile
             .value_types
@@ -296,7 +309,21 @@ fn signal_of(profile: &Profile, named: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{HeaderMap, Parameters, label, moment, read_file};
+    use super::{HeaderMap, Parameters, Signal, ValueType, label, moment, read_file, signal_of};
+    use crate::model::ProfileBuilder;
+
+    #[test]
+    fn what_this_product_recorded_keeps_its_signal() {
+        for signal in Signal::WATCHED {
+            let value_type = |(kind, unit): &(&str, &str)| ValueType {
+                kind: (*kind).to_owned(),
+                unit: (*unit).to_owned(),
+            };
+            let types = signal.value_types().iter().map(value_type).collect();
+            let profile = ProfileBuilder::new(types).finish();
+            assert_eq!(signal.as_str(), signal_of(&profile, None));
+        }
+    }
 
     #[test]
     fn moments_come_in_four_units() {

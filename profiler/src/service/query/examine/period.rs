@@ -125,9 +125,10 @@ impl Starts {
         }
     }
 
-    /// The first and the last window, and how long one is; `window` where that does not tell. Windows of one host are as long as it is
-    /// from one to the next. Those of several hosts do not begin together, and are put into steps of
-    /// the usual length.
+    /// The first and the last window, and how long one is; `window` where that does not tell. Windows
+    /// of one host are as long as it is from one to the next, as a rule: the first one is shorter, and
+    /// some are longer. Those of several hosts do not begin together, and are put into steps of the
+    /// usual length.
     fn extent(&self, step: Duration, window: Duration) -> Option<(Duration, Duration, Duration)> {
         let all: BTreeSet<Duration> = self.0.values().flatten().copied().collect();
         let all = if 1 < self.0.len() {
@@ -138,8 +139,11 @@ impl Starts {
         };
         let (first, last) = (*all.first()?, *all.last()?);
         let gaps = all.iter().zip(all.iter().skip(1));
-        let gap = gaps.map(|(a, b)| b.saturating_sub(*a)).min();
-        Some((first, last, gap.unwrap_or(window).max(step)))
+        let mut gaps: Vec<Duration> = gaps.map(|(a, b)| b.saturating_sub(*a)).collect();
+        gaps.sort_unstable();
+        let middle = gaps.get(gaps.len().saturating_sub(1) / 2);
+        let gap = middle.copied().unwrap_or(window);
+        Some((first, last, gap.max(step)))
     }
 }
 
@@ -181,6 +185,8 @@ mod tests {
     fn a_host_tells_how_long_its_windows_are() {
         assert_eq!([103, 123, 10], extent(&[&[103, 113, 123]]));
         assert_eq!([103, 107, 1], extent(&[&[103, 104, 106, 107]]));
+        let irregular: &[u64] = &[101, 103, 113, 133, 143];
+        assert_eq!([101, 143, 10], extent(&[irregular]));
         assert_eq!([103, 103, 10], extent(&[&[103]]), "one alone does not tell");
     }
 
