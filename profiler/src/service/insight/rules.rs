@@ -242,9 +242,13 @@ fn severity([info, warning, critical]: [f64; 3], sure: f64) -> Option<Severity> 
     }
 }
 
-/// Whether a name begins as one of a list does.
+/// Whether a name begins as one of a list does. A method is written `a::T::f` or `<a::T>::f`, as the
+/// compiler likes.
 fn begins(name: &str, list: &[String]) -> bool {
-    list.iter().any(|start| name.starts_with(start.as_str()))
+    let inner = name.trim_start_matches('<');
+    let fits =
+        |start: &String| name.starts_with(start.as_str()) || inner.starts_with(start.as_str());
+    list.iter().any(fits)
 }
 
 impl Frames {
@@ -294,13 +298,26 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
-    use super::{Rules, Severity};
+    use super::{Rules, Severity, begins};
 
     #[test]
     fn the_rules_that_are_built_in_can_be_read() {
         let rules = Rules::default();
         assert_eq!(Some(Severity::Warning), rules.hot_function.severity(0.3));
         assert_eq!(None, rules.hot_function.severity(0.099));
+    }
+
+    #[test]
+    fn methods_are_known_however_the_compiler_writes_them() {
+        let idle = Rules::default().frames.idle_functions;
+        for name in [
+            "std::sys::sync::condvar::futex::Condvar::wait_timeout",
+            "<std::sys::sync::condvar::futex::Condvar>::wait_timeout",
+            "<std::sync::mpsc::Receiver<app::Job>>::recv_timeout",
+        ] {
+            assert!(begins(name, &idle), "{name}");
+        }
+        assert!(!begins("<app::Queue>::pop", &idle));
     }
 
     #[test]
