@@ -61,15 +61,35 @@ impl Period {
         types: Vec<ProfileType>,
         limits: &QueryLimits,
     ) -> Result<Option<Self>, QueryError> {
-        let length = scope.range.end.saturating_sub(scope.range.start);
-        let step = if length <= STEP_MIN * STEPS_MAX {
-            STEP_MIN
-        } else {
-            whole_steps(length / STEPS_MAX, WINDOW)
-        };
+        let mut scope = scope.clone();
+        let mut found = None;
+        // A long span of time is looked at coarsely, and then again where there is data.
+        loop {
+            let step = step_of(scope.range);
+            let Some(period) = Self::look(reader, &scope, &types, step, limits)? else {
+                return Ok(found);
+            };
+            found = Some(period);
+            scope.range.start = scope.range.start.max(period.range.start);
+            scope.range.end = scope.range.end.min(period.range.end);
+            if step <= step_of(scope.range) {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The same as far as steps of some length tell.
+    fn look(
+        reader: &Reader,
+        scope: &Scope,
+        types: &[ProfileType],
+        step: Duration,
+        limits: &QueryLimits,
+    ) -> Result<Option<Self>, QueryError> {
         let mut found = Starts::default();
         for profile_type in types {
-            found.add(&reader.totals(&scope.of(profile_type), step, &by_host(), limits)?);
+            let selection = scope.of(profile_type.clone());
+            found.add(&reader.totals(&selection, step, &by_host(), limits)?);
         }
         let window = match reader.window() {
             Duration::ZERO => WINDOW,
@@ -102,6 +122,16 @@ impl Period {
             start = end;
         }
         slices
+    }
+}
+
+/// Length of the steps in which data is looked for in a span of time.
+fn step_of(range: TimeRange) -> Duration {
+    let length = range.end.saturating_sub(range.start);
+    if length <= STEP_MIN * STEPS_MAX {
+        STEP_MIN
+    } else {
+        whole_steps(length / STEPS_MAX, WINDOW)
     }
 }
 

@@ -328,6 +328,25 @@ fn the_age_of_memory_is_since_it_was_first_allocated() {
 }
 
 #[test]
+fn a_long_span_of_time_is_looked_at_where_there_is_data() {
+    let reader = leaking(24);
+    let rules = Rules::default();
+    let found = |range| {
+        let asked = ask("", range, &[]);
+        leaks(&reader, (&asked, MemoryRows::Functions), &rules, &limits()).unwrap()
+    };
+    let short = seconds(0, 240);
+    let long = TimeRange {
+        start: Duration::ZERO,
+        end: short.end + Duration::from_secs(86_400),
+    };
+    let (short, long) = (found(short), found(long));
+    assert_eq!(short.slices, long.slices);
+    assert_eq!(short.table.range, long.table.range);
+    assert_eq!(short.table.rows.len(), long.table.rows.len());
+}
+
+#[test]
 fn a_leak_is_sure_and_churn_and_a_cache_that_is_filled_are_not() {
     let reader = leaking(24);
     let asked = ask("", seconds(0, 240), &["comm"]);
