@@ -48,7 +48,7 @@ impl Period {
                 .next()
         };
         let types: Vec<ProfileType> = signals.iter().filter_map(first).collect();
-        Self::of_types(reader, scope, types, limits)
+        Self::of_types(reader, scope, &types, limits)
     }
 
     /// The part of a scope that has data of some types.
@@ -58,7 +58,7 @@ impl Period {
     pub(in crate::service::query) fn of_types(
         reader: &Reader,
         scope: &Scope,
-        types: Vec<ProfileType>,
+        types: &[ProfileType],
         limits: &QueryLimits,
     ) -> Result<Option<Self>, QueryError> {
         let mut scope = scope.clone();
@@ -66,7 +66,7 @@ impl Period {
         // A long span of time is looked at coarsely, and then again where there is data.
         loop {
             let step = step_of(scope.range);
-            let Some(period) = Self::look(reader, &scope, &types, step, limits)? else {
+            let Some(period) = Self::look(reader, &scope, types, step, limits)? else {
                 return Ok(found);
             };
             found = Some(period);

@@ -87,7 +87,7 @@ impl TableAsk {
             range: self.range,
         };
         // Of all kinds: what is freed, or goes on, may have windows of its own.
-        let period = Period::of_types(reader, &scope, types, limits)?;
+        let period = Period::of_types(reader, &scope, &types, limits)?;
         let range = period.map_or(self.range, |period| period.range);
         Ok(Source {
             scope: scope.at(range),
