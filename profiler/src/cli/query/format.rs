@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use serde_json::Value;
 
-use super::{UsageError, args::OutputArgs, json};
+use super::{UsageError, args::OutputArgs, json, text::say_if_nothing};
 use crate::{cli::output, render::Format, wire::v1::generated::ExportFormat};
 
 /// Forms of answers.
@@ -97,6 +97,21 @@ impl OutputArgs {
         } else {
             text().into_bytes()
         })
+    }
+
+    /// The same of an answer that may hold nothing, which people are told.
+    pub(super) fn answer_of(
+        &self,
+        form: Form,
+        total: u64,
+        value: impl FnOnce() -> Value,
+        text: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        let text = || {
+            say_if_nothing(total);
+            text()
+        };
+        self.answer(form, value, text)
     }
 
     /// Writes the answer to where it belongs.

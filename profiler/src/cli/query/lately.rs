@@ -8,14 +8,14 @@ use tonic::Code;
 use super::{
     args::{ConnectionArgs, RegressionsArgs, Than},
     client::{Client, ask, connect_changes, refused},
-    format::Forms,
+    format::{Form, Forms},
     json,
-    regressions::{draw, question},
+    regressions::{against, draw, question},
     time::Utc,
 };
 use crate::{
     render::clean,
-    wire::v1::generated::{Against, LabelValuesRequest, ListChangesRequest, RegressionsResponse},
+    wire::v1::generated::{LabelValuesRequest, ListChangesRequest, RegressionsResponse},
 };
 
 /// Most services that are compared.
@@ -56,6 +56,7 @@ pub(super) async fn run(
     to: &ConnectionArgs,
     args: &RegressionsArgs,
 ) -> anyhow::Result<()> {
+    let form = args.output.form(Forms::of_text("regressions"))?;
     let mut found = Vec::new();
     for service in services(client, to, args).await? {
         for than in COMPARED {
@@ -70,17 +71,19 @@ pub(super) async fn run(
             });
         }
     }
-    write(found, args)
+    write(found, args, form)
 }
 
 /// Asks for what the service compared by itself.
 pub(super) async fn run_kept(to: &ConnectionArgs, args: &RegressionsArgs) -> anyhow::Result<()> {
+    let form = args.output.form(Forms::of_text("regressions"))?;
     let mut client = connect_changes(to).await?;
     let question = ListChangesRequest::default();
     let answer = client.list_changes(ask(question, to)).await;
     let answer = answer.map_err(|status| refused(&status, to))?.into_inner();
     let found = answer.services.into_iter().filter_map(|kept| {
-        let than = than(kept.against())?;
+        // Those of a later release are not known.
+        let than = (COMPARED.into_iter()).find(|than| against(than.0) == kept.against())?;
         Some(Lately {
             service: kept.service,
             than,
@@ -88,23 +91,11 @@ pub(super) async fn run_kept(to: &ConnectionArgs, args: &RegressionsArgs) -> any
             answer: kept.changes?,
         })
     });
-    write(found.collect(), args)
-}
-
-/// What a number of the wire means; nothing for those of a later release.
-fn than(against: Against) -> Option<Compared> {
-    let wanted = match against {
-        Against::PreviousBuild => Than::PreviousBuild,
-        Against::Yesterday => Than::Yesterday,
-        Against::LastWeek => Than::LastWeek,
-        Against::Unspecified | Against::Before => return None,
-    };
-    COMPARED.into_iter().find(|compared| compared.0 == wanted)
+    write(found.collect(), args, form)
 }
 
 /// Writes comparisons in which there was something to compare.
-fn write(mut found: Vec<Lately>, args: &RegressionsArgs) -> anyhow::Result<()> {
-    let form = args.output.form(Forms::of_text("regressions"))?;
+fn write(mut found: Vec<Lately>, args: &RegressionsArgs, form: Form) -> anyhow::Result<()> {
     found.retain(Lately::is_compared);
     args.output.answer(
         form,

@@ -37,12 +37,6 @@ pub(super) async fn run(
 
 /// What is asked of a selection.
 pub(super) fn question(args: &RegressionsArgs, after: Selection, than: Than) -> RegressionsRequest {
-    let against = match than {
-        Than::Before => Against::Before,
-        Than::Yesterday => Against::Yesterday,
-        Than::LastWeek => Against::LastWeek,
-        Than::PreviousBuild => Against::PreviousBuild,
-    };
     let weight = if args.total {
         Weight::Total
     } else {
@@ -51,12 +45,22 @@ pub(super) fn question(args: &RegressionsArgs, after: Selection, than: Than) -> 
     RegressionsRequest {
         before: before(args, &after).map(message),
         after: Some(message(after)),
-        against: against.into(),
+        against: against(than).into(),
         weight: weight.into(),
         relative_least: args.relative,
         points_least: args.points,
         false_discovery_rate: args.false_discoveries,
         limit: args.limit,
+    }
+}
+
+/// What it is compared with, as the wire calls it.
+pub(super) fn against(than: Than) -> Against {
+    match than {
+        Than::Before => Against::Before,
+        Than::Yesterday => Against::Yesterday,
+        Than::LastWeek => Against::LastWeek,
+        Than::PreviousBuild => Against::PreviousBuild,
     }
 }
 

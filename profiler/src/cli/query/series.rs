@@ -7,7 +7,7 @@ use super::{
     client::{Client, ask, refused},
     format::Forms,
     json,
-    text::{Side, Table, labels, quality_line, say_if_nothing, value_type},
+    text::{Side, Table, labels, quality_line, value_type},
     time::Utc,
 };
 use crate::{
@@ -37,13 +37,11 @@ pub(super) async fn run(
     };
     let answer = client.series(ask(question, to)).await;
     let answer = answer.map_err(|status| refused(&status, to))?.into_inner();
-    args.output.answer(
+    args.output.answer_of(
         form,
+        answer.lines.iter().map(total).fold(0, u64::saturating_add),
         || json::series(&answer),
-        || {
-            say_if_nothing(answer.lines.iter().map(total).fold(0, u64::saturating_add));
-            draw(&answer, &selection)
-        },
+        || draw(&answer, &selection),
     )
 }
 

@@ -5,7 +5,7 @@ use super::{
     client::{Client, ask, refused},
     format::Forms,
     json,
-    text::{Side, Table, marked, quality_line, say_if_nothing, value_type},
+    text::{Side, Table, marked, quality_line, value_type},
 };
 use crate::{
     render::{clean, quantity, share},
@@ -33,13 +33,11 @@ pub(super) async fn run(
     };
     let answer = client.top(ask(question, to)).await;
     let answer = answer.map_err(|status| refused(&status, to))?.into_inner();
-    args.output.answer(
+    args.output.answer_of(
         form,
+        answer.total,
         || json::top(&answer),
-        || {
-            say_if_nothing(answer.total);
-            draw(&answer, args)
-        },
+        || draw(&answer, args),
     )
 }
 

@@ -14,7 +14,6 @@ use crate::{
         client::{Client, ask, refused},
         format::Forms,
         json,
-        text::say_if_nothing,
     },
     render::thousands,
     wire::v1::generated::{HeapRequest, HeapResponse, MemoryRows},
@@ -44,13 +43,11 @@ pub(in crate::cli::query) async fn run(
     };
     let answer = client.heap(ask(question, to)).await;
     let answer = answer.map_err(|status| refused(&status, to))?.into_inner();
-    args.table.output.answer(
+    args.table.output.answer_of(
         form,
+        answer.rows_total,
         || to_json(&answer),
-        || {
-            say_if_nothing(answer.rows_total);
-            draw(&answer, args)
-        },
+        || draw(&answer, args),
     )
 }
 

@@ -12,7 +12,6 @@ use crate::{
         client::{Client, ask, refused},
         format::Forms,
         json,
-        text::say_if_nothing,
     },
     render::{clean, share, thousands},
     wire::v1::generated::{SyscallsRequest, SyscallsResponse, syscalls_response::Row},
@@ -37,13 +36,11 @@ pub(in crate::cli::query) async fn run(
     };
     let answer = client.syscalls(ask(question, to)).await;
     let answer = answer.map_err(|status| refused(&status, to))?.into_inner();
-    args.output.answer(
+    args.output.answer_of(
         form,
+        answer.rows_total,
         || to_json(&answer),
-        || {
-            say_if_nothing(answer.rows_total);
-            draw(&answer, &args.group_by())
-        },
+        || draw(&answer, &args.group_by()),
     )
 }
 
