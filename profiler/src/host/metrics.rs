@@ -1,7 +1,6 @@
 //! `/metrics` and `/healthz` of the daemon.
 
 use std::{
-    fs,
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Mutex, PoisonError},
@@ -16,6 +15,7 @@ use prometheus_client::{
 
 use super::{
     continuous::WatchedWindow,
+    own_use::OwnUse,
     sampling::Cost,
     ship::{ShipState, Shipper},
     shutdown::Shutdown,
@@ -287,37 +287,9 @@ fn metrics(sums: &Sums, ship: &ShipState) -> String {
     text
 }
 
-/// What the daemon itself uses.
-#[derive(Clone, Copy, Debug, Default)]
-struct OwnUse {
-    /// CPU time, threads that ended included.
-    cpu: Duration,
-    /// Memory that is in use now.
-    resident_size_bytes: u64,
-}
-
-impl OwnUse {
-    /// Reads it. Source: proc(5).
-    fn read() -> Self {
-        let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        // The name may hold anything; what follows the last parenthesis is regular.
-        let fields = stat.rsplit_once(") ").map_or("", |(_name, fields)| fields);
-        let ticks = fields.split(' ').skip(11).take(2);
-        let ticks: u64 = ticks.filter_map(|field| field.parse::<u64>().ok()).sum();
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kibibytes = resident.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        Self {
-            // A tick is 10 ms on every architecture that this product runs on.
-            cpu: Duration::from_millis(ticks * 10),
-            resident_size_bytes: kibibytes.unwrap_or(0_u64) * 1024,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{OwnUse, ShipState, Sums, metrics, problems};
+    use super::{ShipState, Sums, metrics, problems};
 
     #[test]
     fn metrics_are_text_that_ends_as_it_should() {
@@ -343,10 +315,5 @@ mod tests {
             ..ShipState::default()
         };
         assert!(problems(&away).contains("refused"));
-    }
-
-    #[test]
-    fn the_daemon_knows_its_own_use() {
-        assert!(1 << 20 < OwnUse::read().resident_size_bytes);
     }
 }

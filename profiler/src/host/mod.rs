@@ -7,6 +7,7 @@ pub mod aggregate;
 mod command;
 mod continuous;
 pub mod daemon;
+pub mod governor;
 pub mod labels;
 mod metrics;
 mod name_cache;

@@ -135,6 +135,7 @@ impl QualitySum {
             rate_effective_hz: mean(effective, duration_ms),
             duty_cycle: mean(duty, duration_ms),
             windows_lost,
+            overhead: 0.0,
         }
     }
 }

@@ -1,0 +1,150 @@
+//! The families of probes that the governor knows, and what can be done to each.
+//!
+//! Part of the composition root.
+
+use std::time::Duration;
+
+use super::governor::{FamilyPlan, Ledger, Setting, Slices, Thinning};
+use crate::model::Signal;
+
+/// What an interrupt for a sample costs besides the program. Measured: `cargo xtask overhead`.
+const CPU_SAMPLE_COST: Duration = Duration::from_nanos(1_500);
+/// What entering a program at a raw tracepoint costs, the tracepoint itself included.
+const TRACEPOINT_COST: Duration = Duration::from_nanos(40);
+/// The same for the tracepoints of system calls, which take every call off the quick path.
+const SYSCALL_COST: Duration = Duration::from_nanos(70);
+/// The trap of a uprobe, and the way back.
+const UPROBE_COST: Duration = Duration::from_nanos(1_200);
+/// Samples of a CPU a second below which a profile says too little.
+const RATE_MIN_HZ: u32 = 10;
+
+/// A family at work.
+#[derive(Debug)]
+pub(super) struct Family {
+    /// What can be done to it.
+    pub(super) plan: FamilyPlan,
+    /// What it does.
+    pub(super) setting: Setting,
+    /// What its samples stand for.
+    pub(super) ledger: Ledger,
+    /// The slices, for one that is thinned so.
+    pub(super) slices: Option<Slices>,
+    /// Whether it is attached.
+    pub(super) is_attached: bool,
+    /// When it was last attached, by the monotonic clock.
+    pub(super) since: Duration,
+}
+
+impl Family {
+    /// A family that was just attached.
+    pub(super) fn start(plan: FamilyPlan, now: Duration, seed: u64) -> Self {
+        let mut ledger = Ledger::default();
+        ledger.note(Duration::ZERO, Some(1.0));
+        let is_sliced = plan.thinning == Thinning::Slices;
+        let seed = seed.wrapping_mul(u64::try_from(now.as_nanos()).unwrap_or(1));
+        Self {
+            plan,
+            setting: Setting::FULL,
+            ledger,
+            slices: is_sliced.then(|| Slices::start(now, seed)),
+            is_attached: true,
+            since: Duration::ZERO,
+        }
+    }
+
+    /// Whether its programs make the samples of a signal.
+    pub(super) fn watches(&self, signal: Signal) -> bool {
+        let own = self.plan.signal;
+        own == signal || own.table() == Some(signal)
+    }
+
+    /// Whether it is off for parts of the time.
+    pub(super) fn is_sliced(&self) -> bool {
+        self.slices.is_some() && self.setting != Setting::FULL
+    }
+
+    /// When its next slice begins or ends.
+    pub(super) fn slices_due(&self) -> Option<Duration> {
+        (self.slices.as_ref())
+            .filter(|slices| self.setting != Setting::FULL || !slices.is_on())
+            .filter(|_slices| self.setting.is_on)
+            .map(Slices::due)
+    }
+
+    /// It is attached or detached at this moment.
+    pub(super) fn restarted_at(&mut self, now: Duration, is_on: bool) {
+        self.is_attached = is_on;
+        if is_on {
+            self.since = now;
+        }
+    }
+}
+
+/// The family that a program belongs to, by its name; none for what no signal is charged with.
+pub(super) fn family_of_program(name: &str) -> Option<Signal> {
+    const PREFIXES: [(&str, Signal); 6] = [
+        ("off_cpu", Signal::OffCpu),
+        ("cpu", Signal::Cpu),
+        ("syscall", Signal::Syscall),
+        ("tcp", Signal::Tcp),
+        ("alloc", Signal::Alloc),
+        ("page_fault", Signal::PageFault),
+    ];
+    let known = PREFIXES.iter().find(|(prefix, _)| name.starts_with(prefix));
+    known.map(|(_prefix, signal)| *signal)
+}
+
+/// What can be done to a family, with its place in the order: the one that is thinned first has the
+/// lowest. None for what has no probe of its own.
+pub(super) fn plan_of(
+    signal: Signal,
+    rate_hz: u32,
+    governs_cpu: bool,
+) -> Option<(u8, FamilyPlan)> {
+    let sliced = FamilyPlan {
+        signal,
+        thinning: Thinning::Slices,
+        duty_halvings_max: 6,
+        duty_floor: 0.0,
+        rate_halvings_max: 3,
+        rate_floor: 0.5,
+        may_stop: true,
+        cost_per_run: TRACEPOINT_COST,
+    };
+    let (rank, plan) = match signal {
+        Signal::Alloc => (0, FamilyPlan { cost_per_run: UPROBE_COST, ..sliced }),
+        Signal::PageFault => (1, sliced),
+        Signal::Syscall => (2, FamilyPlan { cost_per_run: SYSCALL_COST, ..sliced }),
+        Signal::Tcp => (3, sliced),
+        Signal::OffCpu => (
+            4,
+            FamilyPlan {
+                thinning: Thinning::Draw,
+                // What is left when nothing is drawn: 60 of 160 ns a switch.
+                duty_floor: 0.3,
+                ..sliced
+            },
+        ),
+        Signal::Cpu => (5, cpu_plan(sliced, rate_hz, governs_cpu)),
+        Signal::SyscallCounts | Signal::TcpCounts | Signal::Imported => return None,
+    };
+    Some((rank, plan))
+}
+
+/// CPU samples: their rate may fall, and nothing else.
+fn cpu_plan(like: FamilyPlan, rate_hz: u32, is_governed: bool) -> FamilyPlan {
+    let halvings = (rate_hz / RATE_MIN_HZ).checked_ilog2().unwrap_or(0);
+    FamilyPlan {
+        thinning: Thinning::Draw,
+        duty_halvings_max: 0,
+        rate_halvings_max: if is_governed {
+            u8::try_from(halvings).unwrap_or(0)
+        } else {
+            0
+        },
+        rate_floor: 0.0,
+        may_stop: false,
+        cost_per_run: CPU_SAMPLE_COST,
+        ..like
+    }
+}

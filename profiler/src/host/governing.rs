@@ -1,0 +1,458 @@
+//! The governor at work: what it measures of the probe, and what it switches.
+//!
+//! Part of the composition root: it joins `governor` and `probe`.
+
+use std::time::Duration;
+
+use profiler_common::{counter::Tally, thinning::Thinning as KernelThinning};
+
+use super::{
+    families::{Family, family_of_program, plan_of},
+    governor::{
+        FamilyCost, FamilyState, Governor, Measurement, Memory, Relief, STATISTICS_WINDOW, Setting,
+        Slices, Switch, TICK, Thinning,
+    },
+    hooks,
+    kernel_counts::code_of,
+    own_use::{OwnUse, map_size_bytes},
+    probe::Probe,
+};
+use crate::{
+    clock,
+    config::{MaxMemory, MaxOverhead},
+    model::Signal,
+};
+
+/// The first decision comes sooner: nothing is known of what the probe costs until then.
+const FIRST_TICK: Duration = Duration::from_millis(250);
+
+/// What the profiler may cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Budget {
+    /// Share of the host's CPU.
+    pub overhead: MaxOverhead,
+    /// Bytes of memory.
+    pub memory: MaxMemory,
+    /// Whether CPU samples may be taken less often than asked for.
+    pub governs_cpu: bool,
+    /// Whether the kernel counts run times all the time, and not only now and then.
+    pub counts_always: bool,
+}
+
+/// What the governor says of itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Governed {
+    /// Most that may be taken of the host's CPU, as a share.
+    pub budget: Option<f64>,
+    /// What was taken in the last second, as a share.
+    pub overhead: f64,
+    /// Bytes of memory in use: of this program, and of its maps in the kernel.
+    pub memory_size_bytes: u64,
+    /// What was given up for memory.
+    pub relief: Relief,
+    /// The families as they are now.
+    pub families: Vec<FamilyState>,
+}
+
+/// What happened to a signal in a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Coverage {
+    /// Share of time, or of what was drawn, 0 to 1.
+    pub(super) duty: f64,
+    /// Share of the host's CPU that all signals took together.
+    pub(super) overhead: f64,
+}
+
+/// Sums from which a window's [`Coverage`] is made.
+#[derive(Clone, Debug, Default)]
+struct Sums {
+    seconds: f64,
+    overhead_seconds: f64,
+    /// By family.
+    duty_seconds: Vec<f64>,
+}
+
+/// What was counted when a measurement began.
+#[derive(Clone, Debug, Default)]
+struct Mark {
+    at: Duration,
+    /// Run time with the cost of entering, by family.
+    spent: Vec<Duration>,
+}
+
+/// What was counted at the last tick.
+#[derive(Clone, Debug, Default)]
+struct Counted {
+    at: Duration,
+    process_cpu: Duration,
+    drain_cpu: Duration,
+    /// Records sent and lost, by family.
+    records: Vec<(u64, u64)>,
+}
+
+/// The governor with all it needs.
+pub(super) struct Governing {
+    governor: Governor,
+    memory: Memory,
+    families: Vec<Family>,
+    rate_hz: u32,
+    cpus: u32,
+    counts_always: bool,
+    /// Where the measurement that runs began; absent while the kernel does not count.
+    counting: Option<Mark>,
+    /// CPU seconds a second while on, by family, of the last measurement.
+    while_on: Vec<Option<f64>>,
+    last: Counted,
+    tick_due: Duration,
+    accrued_at: Duration,
+    sums: Sums,
+    map_size_bytes: u64,
+    memory_size_bytes: u64,
+}
+
+impl Governing {
+    /// Begins when everything is attached. `rate_hz` is what was asked for.
+    pub(super) fn start(
+        budget: &Budget,
+        signals: &[Signal],
+        rate_hz: u32,
+        probe: &mut Probe,
+    ) -> Self {
+        let now = clock::monotonic();
+        let plans: Vec<_> = (signals.iter())
+            .filter_map(|signal| plan_of(*signal, rate_hz, budget.governs_cpu))
+            .collect();
+        let mut plans = plans;
+        plans.sort_by_key(|(rank, _plan)| *rank);
+        let plans: Vec<_> = plans.into_iter().map(|(_rank, plan)| plan).collect();
+        let mut governing = Self {
+            governor: Governor::new(budget.overhead.0, &plans),
+            memory: Memory::new(budget.memory.0),
+            families: (plans.into_iter().zip(1..))
+                .map(|(plan, seed)| Family::start(plan, now, seed))
+                .collect(),
+            rate_hz,
+            cpus: u32::try_from(std::thread::available_parallelism().map_or(1, usize::from))
+                .unwrap_or(1),
+            counts_always: budget.counts_always,
+            counting: None,
+            while_on: Vec::new(),
+            last: Counted::default(),
+            tick_due: now + FIRST_TICK,
+            accrued_at: now,
+            sums: Sums::default(),
+            map_size_bytes: map_size_bytes(),
+            memory_size_bytes: 0,
+        };
+        governing.last = governing.count(probe, now);
+        governing.begin_counting(probe, now);
+        governing
+    }
+
+    /// When [`Self::poll`] wants to be called next.
+    pub(super) fn due(&self) -> Duration {
+        let counted = (self.counting.as_ref())
+            .filter(|_mark| !self.keeps_counting())
+            .map(|mark| mark.at + STATISTICS_WINDOW);
+        let slices = self.families.iter().filter_map(Family::slices_due);
+        slices.chain(counted).fold(self.tick_due, Duration::min)
+    }
+
+    /// Does what is due: measures, decides, switches.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub(super) fn poll(&mut self, probe: &mut Probe, table_size_bytes: u64) -> anyhow::Result<()> {
+        let now = clock::monotonic();
+        self.accrue(now);
+        let is_tick = self.tick_due <= now;
+        let is_counted = (self.counting.as_ref())
+            .is_some_and(|mark| mark.at + STATISTICS_WINDOW <= now && !self.keeps_counting());
+        if is_tick || is_counted {
+            self.end_counting(probe, now);
+        }
+        if is_tick {
+            self.tick(probe, now, table_size_bytes)?;
+            self.begin_counting(probe, now);
+        }
+        self.switch_slices(probe)
+    }
+
+    /// What a sample stands for besides itself, by when it was taken.
+    pub(super) fn weight_of(&self, signal: Signal, taken_at: Duration) -> f64 {
+        let mut families = self.families.iter();
+        families
+            .find(|family| family.watches(signal))
+            .map_or(1.0, |family| family.ledger.weight_at(taken_at))
+    }
+
+    /// What happened to each signal since this was last asked.
+    pub(super) fn take_coverage(&mut self) -> impl Fn(Signal) -> Coverage + use<> {
+        self.accrue(clock::monotonic());
+        let sums = std::mem::take(&mut self.sums);
+        let watched: Vec<_> = self.families.iter().map(|family| family.plan.signal).collect();
+        let share = move |part: f64, nothing: f64| {
+            if 0.0 < sums.seconds {
+                part / sums.seconds
+            } else {
+                nothing
+            }
+        };
+        let families: Vec<(Signal, f64)> = (watched.into_iter().zip(sums.duty_seconds))
+            .map(|(signal, seconds)| (signal, share(seconds, 1.0)))
+            .collect();
+        let overhead = share(sums.overhead_seconds, 0.0);
+        move |signal| {
+            let found = families.iter().find(|(watched, _duty)| {
+                *watched == signal || watched.table() == Some(signal)
+            });
+            Coverage {
+                duty: found.map_or(1.0, |(_signal, duty)| duty.min(1.0)),
+                overhead,
+            }
+        }
+    }
+
+    /// What a signal's samples stood for, as a share of all the time it was to be watched.
+    pub(super) fn represented_share(&self, signal: Signal) -> f64 {
+        let now = clock::monotonic();
+        let mut families = self.families.iter();
+        families
+            .find(|family| family.watches(signal))
+            .and_then(|family| family.slices.as_ref())
+            .map_or(1.0, |slices| slices.represented_share(now))
+    }
+
+    /// What is given up for memory.
+    pub(super) fn relief(&self) -> Relief {
+        self.memory.relief()
+    }
+
+    /// What it is doing.
+    pub(super) fn state(&self) -> Governed {
+        Governed {
+            budget: self.governor.budget(),
+            overhead: self.governor.overhead(),
+            memory_size_bytes: self.memory_size_bytes,
+            relief: self.memory.relief(),
+            families: self.governor.families(),
+        }
+    }
+
+    /// Whether the kernel is to count until the next tick: a slice may begin at any time.
+    fn keeps_counting(&self) -> bool {
+        self.counts_always || self.families.iter().any(Family::is_sliced)
+    }
+
+    /// Has the kernel count, from here on.
+    fn begin_counting(&mut self, probe: &mut Probe, now: Duration) {
+        probe.count_run_times(true);
+        self.counting = Some(Mark {
+            at: now,
+            spent: self.spent(probe),
+        });
+    }
+
+    /// What the kernel counted is what each family costs while it is on.
+    fn end_counting(&mut self, probe: &mut Probe, now: Duration) {
+        let Some(mark) = self.counting.take() else {
+            return;
+        };
+        let spent = self.spent(probe);
+        if !self.keeps_counting() {
+            probe.count_run_times(false);
+        }
+        let pairs = spent.iter().zip(&mark.spent).zip(&self.families);
+        let costs = pairs.map(|((after, before), family)| {
+            let on = family.ledger.on_time(mark.at, now).as_secs_f64();
+            let seconds = after.saturating_sub(*before).as_secs_f64();
+            // In less, there is too little to go by.
+            (5e-3 < on).then(|| seconds / on)
+        });
+        self.while_on = costs.collect();
+    }
+
+    /// Run time of the programs of each family, with what entering them costs.
+    fn spent(&self, probe: &Probe) -> Vec<Duration> {
+        let mut spent = vec![Duration::ZERO; self.families.len()];
+        for run_time in probe.run_times() {
+            let signal = family_of_program(run_time.program);
+            let families = self.families.iter().zip(&mut spent);
+            for (family, sum) in families.filter(|(family, _)| Some(family.plan.signal) == signal) {
+                let runs = u32::try_from(run_time.runs).unwrap_or(u32::MAX);
+                *sum += run_time.time + family.plan.cost_per_run * runs;
+            }
+        }
+        spent
+    }
+
+    /// What can be counted at any time.
+    fn count(&self, probe: &Probe, now: Duration) -> Counted {
+        let records = |family: &Family| {
+            code_of(family.plan.signal).map_or((0, 0), |code| {
+                let lost = probe.tally(code, Tally::RingFull);
+                (probe.tally(code, Tally::Sent) + lost, lost)
+            })
+        };
+        Counted {
+            at: now,
+            process_cpu: clock::process_cpu(),
+            drain_cpu: clock::thread_cpu(),
+            records: self.families.iter().map(records).collect(),
+        }
+    }
+
+    /// Decides, and switches what is not in slices.
+    fn tick(
+        &mut self,
+        probe: &mut Probe,
+        now: Duration,
+        table_size_bytes: u64,
+    ) -> anyhow::Result<()> {
+        self.tick_due = now + TICK;
+        let counted = self.count(probe, now);
+        let measurement = self.measurement(&counted);
+        self.last = counted;
+        let resident = OwnUse::read().resident_size_bytes;
+        self.memory_size_bytes = resident + self.map_size_bytes + table_size_bytes;
+        self.memory.tick(self.memory_size_bytes);
+        if self.governor.tick(&measurement) {
+            tracing::debug!(
+                overhead = self.governor.overhead(),
+                families = ?self.governor.families(),
+                "the governor changed what is sampled"
+            );
+        }
+        let elapsed = measurement.elapsed.as_secs_f64();
+        self.sums.overhead_seconds += self.governor.overhead() * elapsed;
+        for index in 0..self.families.len() {
+            self.apply(probe, index)?;
+        }
+        Ok(())
+    }
+
+    /// What was measured since the last tick.
+    fn measurement(&mut self, counted: &Counted) -> Measurement {
+        let last = &self.last;
+        let elapsed = counted.at.saturating_sub(last.at);
+        let seconds = elapsed.as_secs_f64().max(1e-3);
+        let drain = counted.drain_cpu.saturating_sub(last.drain_cpu);
+        let pairs = counted.records.iter().zip(&last.records);
+        let records: Vec<(u64, u64)> = pairs
+            .map(|(now, before)| (now.0.saturating_sub(before.0), now.1.saturating_sub(before.1)))
+            .collect();
+        let all: u64 = records.iter().map(|(records, _lost)| records).sum();
+        let cost = |(index, family): (usize, &Family)| {
+            let (records, lost) = records.get(index).copied().unwrap_or_default();
+            let on_share = family.ledger.on_time(last.at, counted.at).as_secs_f64() / seconds;
+            let kernel = self.while_on.get(index).copied().flatten();
+            // The thread that drains the ring works for whose records they are.
+            #[expect(clippy::cast_precision_loss, reason = "records of a second")]
+            let part = records as f64 / all.max(1) as f64;
+            let drained = part * drain.as_secs_f64() / seconds / on_share.max(1e-3);
+            FamilyCost {
+                while_on: kernel.map(|kernel| kernel + drained),
+                on_share: on_share.min(1.0),
+                records,
+                lost,
+            }
+        };
+        let families = self.families.iter().enumerate().map(cost).collect();
+        let own = counted.process_cpu.saturating_sub(last.process_cpu);
+        let own = if all == 0 { own } else { own.saturating_sub(drain) };
+        self.while_on.clear();
+        Measurement {
+            elapsed,
+            cpus: self.cpus,
+            families,
+            own,
+        }
+    }
+
+    /// Has one family do what the governor decided.
+    fn apply(&mut self, probe: &mut Probe, index: usize) -> anyhow::Result<()> {
+        let Some(family) = self.families.get_mut(index) else {
+            return Ok(());
+        };
+        let signal = family.plan.signal;
+        let setting = self.governor.setting(signal);
+        let before = family.setting;
+        if setting == before {
+            return Ok(());
+        }
+        family.setting = setting;
+        let now = clock::monotonic();
+        if signal == Signal::Cpu {
+            hooks::switch(probe, signal, true, self.rate_hz / setting.rate_divisor())?;
+            // A sample stands for as many as would have been taken at the rate asked for.
+            family.ledger.note(now, Some(f64::from(setting.rate_divisor())));
+            return Ok(());
+        }
+        if family.plan.thinning == Thinning::Draw && setting.is_on != before.is_on {
+            family.restarted_at(now, setting.is_on);
+            thin(probe, family)?;
+            hooks::switch(probe, signal, setting.is_on, self.rate_hz)?;
+            family.ledger.note(now, setting.is_on.then_some(1.0));
+            return Ok(());
+        }
+        thin(probe, family)
+    }
+
+    /// Attaches and detaches what is in slices, when it is time.
+    fn switch_slices(&mut self, probe: &mut Probe) -> anyhow::Result<()> {
+        for family in &mut self.families {
+            let now = clock::monotonic();
+            let duty = family.setting.duty();
+            let Some(switch) = family.slices.as_mut().and_then(|slices| slices.poll(now, duty))
+            else {
+                continue;
+            };
+            let was_on = family.is_attached;
+            let weight = match switch {
+                Switch::On { weight } => Some(weight),
+                Switch::Off => None,
+            };
+            if was_on != weight.is_some() {
+                family.restarted_at(now, weight.is_some());
+                thin(probe, family)?;
+                hooks::switch(probe, family.plan.signal, weight.is_some(), self.rate_hz)?;
+            }
+            family.ledger.note(now, weight);
+        }
+        Ok(())
+    }
+
+    /// Adds the time since this was last done to the sums of the window.
+    fn accrue(&mut self, now: Duration) {
+        let (from, to) = (self.accrued_at, now);
+        self.accrued_at = now;
+        let seconds = to.saturating_sub(from).as_secs_f64();
+        self.sums.seconds += seconds;
+        self.sums.duty_seconds.resize(self.families.len(), 0.0);
+        for (sum, family) in self.sums.duty_seconds.iter_mut().zip(&self.families) {
+            *sum += match family.plan.thinning {
+                Thinning::Slices => family.ledger.on_time(from, to).as_secs_f64(),
+                Thinning::Draw => seconds * family.setting.duty(),
+            };
+        }
+    }
+}
+
+/// Tells the probe how much of a family it follows.
+fn thin(probe: &mut Probe, family: &Family) -> anyhow::Result<()> {
+    let Some(code) = code_of(family.plan.signal) else {
+        return Ok(());
+    };
+    let Setting {
+        duty_halvings,
+        rate_halvings,
+        ..
+    } = family.setting;
+    let is_drawn = family.plan.thinning == Thinning::Draw;
+    let thinning = KernelThinning {
+        since_ns: u64::try_from(family.since.as_nanos()).unwrap_or(u64::MAX),
+        duty_halvings: if is_drawn { duty_halvings.into() } else { 0 },
+        rate_halvings: rate_halvings.into(),
+    };
+    Ok(probe.thin(code, thinning)?)
+}
