@@ -12,10 +12,11 @@ pub mod mapping;
 pub mod notice;
 pub mod probe_config;
 pub mod sample;
+pub mod thinning;
 pub mod unwind_row;
 
 /// Version of everything in this crate. The daemon refuses a probe that was built for another.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Defines an enum whose codes both sides share, with the way from number to variant.
 #[macro_export]

@@ -49,10 +49,10 @@ pub const TARGETS_MAX: u32 = NODES_MAX;
 /// Threads whose time off the CPU is measured at once: 80 bytes each, so 5 MiB, and only while it is.
 /// A guess: hosts with more threads are rare, and what finds no room is counted.
 pub const OFF_CPU_THREADS_MAX: u32 = 65_536;
-/// Longest wait that is sent with a probability below one, nanoseconds. The draw multiplies it with
-/// a random 32-bit number.
-pub const OFF_CPU_PERIOD_NS_MAX: u64 = 1_000_000_000;
-const _: () = assert!(OFF_CPU_PERIOD_NS_MAX <= u32::MAX as u64);
+/// Longest wait or call that is sent with a probability below one, nanoseconds. The draw multiplies
+/// it with a random 32-bit number.
+pub const DRAW_PERIOD_NS_MAX: u64 = 1_000_000_000;
+const _: () = assert!(DRAW_PERIOD_NS_MAX <= u32::MAX as u64);
 /// Bytes of the notice ring: 40 bytes each, so about 1,600 notices between two drains.
 pub const NOTICE_RING_SIZE_BYTES: u32 = 64 * 1024;
 /// Bytes of a thread's name, the kernel's `TASK_COMM_LEN`.

@@ -48,7 +48,7 @@ pub struct ProbeConfig {
     /// Offset of `task_struct.sched_info.run_delay`.
     pub task_run_delay: u32,
     /// Waits off the CPU of this length or longer are all sent; shorter ones with a probability in
-    /// proportion. Nanoseconds, at most [`crate::limits::OFF_CPU_PERIOD_NS_MAX`].
+    /// proportion. Nanoseconds, at most [`crate::limits::DRAW_PERIOD_NS_MAX`].
     pub off_cpu_period_ns: u64,
     /// Thread name to sample, with `FILTER_COMM`, padded with zeros.
     pub comm: [u8; COMM_SIZE_BYTES],

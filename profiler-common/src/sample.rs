@@ -47,6 +47,14 @@ codes! {
         Cpu = 0,
         /// Time off the CPU.
         OffCpu = 1,
+        /// Time in system calls.
+        Syscall = 2,
+        /// Memory that a program allocated.
+        Alloc = 3,
+        /// What a program waited for on TCP connections.
+        Tcp = 4,
+        /// Memory that the kernel gave a program.
+        PageFault = 5,
     }
 }
 
@@ -64,11 +72,13 @@ codes! {
     }
 }
 
-/// Values of a sample.
-pub const SAMPLE_VALUES: usize = 3;
-/// Place of the time off the CPU: nanoseconds, times the weight of the sample.
+/// Values of a sample; what each means is up to its signal.
+pub const SAMPLE_VALUES: usize = 4;
+/// Bytes that say what a sample is about: a system call, the far end of a connection.
+pub const SUBJECT_SIZE_BYTES: usize = 24;
+/// Place of the time off the CPU or in the call: nanoseconds, times the weight of the sample.
 pub const VALUE_DELAY_NS: usize = 0;
-/// Place of the number of waits that the sample stands for.
+/// Place of the number of waits or calls that the sample stands for.
 pub const VALUE_EVENTS: usize = 1;
 /// Place of the part of the delay in which the task could have run, and waited for a CPU.
 pub const VALUE_RUN_QUEUE_NS: usize = 2;
@@ -108,10 +118,12 @@ pub struct SampleHeader {
     pub reserved: [u8; 4],
     /// By `VALUE_*`; all zero in a CPU sample.
     pub values: [u64; SAMPLE_VALUES],
+    /// What the sample is about, by its signal; all zero for signals without.
+    pub subject: [u8; SUBJECT_SIZE_BYTES],
     /// Name of the thread, padded with zeros.
     pub comm: [u8; COMM_SIZE_BYTES],
 }
 
-const _: () = assert!(size_of::<SampleHeader>() == 80);
+const _: () = assert!(size_of::<SampleHeader>() == 112);
 const _: () = assert!(core::mem::offset_of!(SampleHeader, verdict) == 32);
 const _: () = assert!(core::mem::offset_of!(SampleHeader, values) == 40);

@@ -1,7 +1,10 @@
 //! CPU samples.
 
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, programs::PerfEventContext};
-use profiler_common::{counter::Counter, sample::SignalCode};
+use profiler_common::{
+    counter::{Counter, Tally},
+    sample::SignalCode,
+};
 
 use crate::{emit, filter, maps::Scratch, stack, task};
 
@@ -14,11 +17,11 @@ pub(crate) fn sample(ctx: &PerfEventContext, walk: impl Fn(*mut Scratch)) {
         return;
     }
     if !filter::selects_current(pid) {
-        emit::count(Counter::SamplesFiltered, 1);
+        emit::tally(SignalCode::Cpu, Tally::Filtered);
         return;
     }
     let Some(scratch) = stack::claim(stack::CLASS_PERF) else {
-        emit::count(Counter::SamplesScratchBusy, 1);
+        emit::tally(SignalCode::Cpu, Tally::ScratchBusy);
         return;
     };
     let side = task::load_user_registers(ctx, scratch);

@@ -11,7 +11,7 @@ use aya_ebpf::{
     },
 };
 use profiler_common::{
-    counter::Counter,
+    counter::{Counter, Tally, slot_of},
     limits::COMM_SIZE_BYTES,
     notice::{Notice, NoticeKind},
     sample::{SampleHeader, SignalCode},
@@ -19,10 +19,22 @@ use profiler_common::{
 
 use crate::maps::{COUNTS, NOTICES, Record, SAMPLES, Scratch};
 
-/// Adds to a counter.
+/// Adds to a counter of the host.
 #[inline(always)]
 pub(crate) fn count(counter: Counter, amount: u64) {
-    if let Some(slot) = COUNTS.get_ptr_mut(counter as u32) {
+    add(counter as u32, amount);
+}
+
+/// Counts one event of a signal.
+#[inline(always)]
+pub(crate) fn tally(signal: SignalCode, tally: Tally) {
+    add(slot_of(signal, tally), 1);
+}
+
+/// Adds to a slot of the counters.
+#[inline(always)]
+fn add(slot: u32, amount: u64) {
+    if let Some(slot) = COUNTS.get_ptr_mut(slot) {
         // SAFETY: the slot belongs to this CPU. A sample that interrupts another program between
         // the load and the store can lose an increment of the *same* counter only.
         unsafe { *slot += amount };
@@ -51,14 +63,13 @@ pub(crate) fn sample(scratch: *mut Scratch, signal: SignalCode, kernel_frames: u
             u64::from(BPF_RB_NO_WAKEUP),
         )
     };
-    match (signal, status) {
-        (SignalCode::Cpu, 0) => {
-            count(Counter::SamplesSent, 1);
-            count(Counter::FramesWalked, u64::from(user_frames));
-        }
-        (SignalCode::Cpu, _) => count(Counter::SamplesRingFull, 1),
-        (SignalCode::OffCpu, 0) => count(Counter::OffCpuSent, 1),
-        (SignalCode::OffCpu, _) => count(Counter::OffCpuRingFull, 1),
+    if status != 0 {
+        tally(signal, Tally::RingFull);
+        return;
+    }
+    tally(signal, Tally::Sent);
+    if signal == SignalCode::Cpu {
+        count(Counter::FramesWalked, u64::from(user_frames));
     }
 }
 

@@ -1,8 +1,12 @@
 //! The kernel side: program entry points and the licence, nothing else.
 #![no_std]
 #![no_main]
+// The only way to an atomic instruction: see `atomic.rs`.
+#![feature(asm_experimental_arch)]
 
+mod atomic;
 mod cpu;
+mod draw;
 mod emit;
 mod filter;
 mod lifecycle;

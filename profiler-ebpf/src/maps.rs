@@ -13,7 +13,8 @@ use profiler_common::{
     },
     mapping::{MappingEntry, MappingNode},
     probe_config::ProbeConfig,
-    sample::SampleHeader,
+    sample::{SampleHeader, SignalCode},
+    thinning::Thinning,
     unwind_row::{UnwindRule, register},
 };
 
@@ -91,6 +92,10 @@ pub(crate) static DEPARTURES: HashMap<u32, Departure, { OFF_CPU_THREADS_MAX as u
 #[btf_map]
 pub(crate) static SWITCHED_AT_NS: PerCpuArray<u64, 1> = PerCpuArray::new();
 
+/// How much of each signal is followed, by its code. The governor writes it while the probe runs.
+#[btf_map]
+pub(crate) static THINNING: Array<Thinning, { SignalCode::ALL.len() }> = Array::new();
+
 /// Counters, one slot for each CPU.
 #[btf_map]
 pub(crate) static COUNTS: PerCpuArray<u64, { COUNTERS as usize }> = PerCpuArray::new();
@@ -165,8 +170,8 @@ pub(crate) struct Scratch {
     pub(crate) known_rules: [KnownRule; RULES_REMEMBERED as usize],
 }
 
-/// Context classes: perf events, and the scheduler's tracepoints.
-pub(crate) const CONTEXT_CLASSES: u32 = 2;
+/// Context classes: perf events, the scheduler's tracepoints, other tracepoints, uprobes.
+pub(crate) const CONTEXT_CLASSES: u32 = 4;
 
 /// Working memory, one slot for each CPU and context class: one class can interrupt another.
 #[btf_map]

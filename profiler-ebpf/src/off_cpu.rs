@@ -8,20 +8,58 @@
 
 use aya_ebpf::{
     EbpfContext,
-    helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns, generated::bpf_get_prandom_u32},
+    helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns},
 };
 use profiler_common::{
-    counter::Counter,
+    counter::Tally,
     departure::Departure,
+    limits::DRAW_PERIOD_NS_MAX,
     sample::{SignalCode, VALUE_DELAY_NS, VALUE_EVENTS, VALUE_RUN_QUEUE_NS, WaitCode},
+    thinning::{HALVINGS_MAX, Thinning},
 };
 
 use crate::{
-    emit, filter,
-    maps::{DEPARTURES, SWITCHED_AT_NS, Scratch, config},
+    draw, emit, filter,
+    maps::{DEPARTURES, SWITCHED_AT_NS, Scratch, THINNING, config},
     stack,
     task::{self, state},
 };
+
+/// Wide enough for the halvings there are; tells the verifier that a shift is in bounds.
+const HALVINGS_MASK: u32 = 15;
+const _: () = assert!(HALVINGS_MAX <= HALVINGS_MASK);
+
+/// How much of the signal is followed now.
+#[inline(always)]
+fn thinning() -> Thinning {
+    let Some(thinning) = THINNING.get_ptr(SignalCode::OffCpu as u32) else {
+        return Thinning {
+            since_ns: 0,
+            duty_halvings: 0,
+            rate_halvings: 0,
+        };
+    };
+    // SAFETY: a live map element; the daemon may replace one of its words between two reads, which
+    // are from before or after and both true.
+    unsafe {
+        Thinning {
+            since_ns: (*thinning).since_ns,
+            duty_halvings: (*thinning).duty_halvings,
+            rate_halvings: (*thinning).rate_halvings,
+        }
+    }
+}
+
+/// The period of the draw, as the governor wants it.
+#[inline(always)]
+fn period_ns(thinning: &Thinning) -> u64 {
+    let period_ns = config!(off_cpu_period_ns) << (thinning.rate_halvings & HALVINGS_MASK);
+    if period_ns < DRAW_PERIOD_NS_MAX {
+        period_ns
+    } else {
+        DRAW_PERIOD_NS_MAX
+    }
+}
 
 /// Notes that the current task leaves the CPU.
 #[inline(always)]
@@ -43,22 +81,27 @@ pub(crate) fn leave() {
         _ = DEPARTURES.remove(tid);
         return;
     }
+    let thinning = thinning();
+    if !draw::is_one_of(thinning.duty_halvings) {
+        emit::tally(SignalCode::OffCpu, Tally::Thinned);
+        return;
+    }
     if !filter::selects_current((ids >> 32) as u32) {
-        emit::count(Counter::OffCpuFiltered, 1);
+        emit::tally(SignalCode::OffCpu, Tally::Filtered);
         return;
     }
     let departure = Departure {
         left_at_ns: now,
         run_delay_ns: task::run_delay_ns(),
         wait: u32::from(wait_of(state) as u8),
-        reserved: 0,
+        duty_halvings: thinning.duty_halvings,
     };
     if let Some(known) = DEPARTURES.get_ptr_mut(tid) {
         // SAFETY: a live map element; only its own thread writes it, and elements are freed by
         // their own thread only.
         unsafe { *known = departure };
     } else if DEPARTURES.insert(tid, departure, 0).is_err() {
-        emit::count(Counter::OffCpuThreadsFull, 1);
+        emit::tally(SignalCode::OffCpu, Tally::TableFull);
     }
 }
 
@@ -92,41 +135,32 @@ pub(crate) fn arrive(ctx: &impl EbpfContext, walk: impl Fn(*mut Scratch)) {
     }
     // SAFETY: as above.
     unsafe { (*departure).left_at_ns = 0 };
+    let thinning = thinning();
+    if left.left_at_ns < thinning.since_ns {
+        // It left before this was switched off and on again: it may have been back meanwhile.
+        return;
+    }
     let delay_ns = now - left.left_at_ns;
-    if !is_drawn(delay_ns) {
-        emit::count(Counter::OffCpuThinned, 1);
+    let period_ns = period_ns(&thinning);
+    if !draw::is_drawn(delay_ns, period_ns) {
+        emit::tally(SignalCode::OffCpu, Tally::Thinned);
         return;
     }
     let Some(scratch) = stack::claim(stack::CLASS_SCHEDULER) else {
-        emit::count(Counter::OffCpuScratchBusy, 1);
+        emit::tally(SignalCode::OffCpu, Tally::ScratchBusy);
         return;
     };
     let side = task::load_saved_registers(scratch);
     stack::begin(scratch, (ids >> 32) as u32);
-    weigh(scratch, delay_ns, &left);
+    weigh(scratch, delay_ns, period_ns, &left);
     let kernel_frames = stack::take(ctx, scratch, side, walk);
     emit::sample(scratch, SignalCode::OffCpu, kernel_frames);
     stack::release(scratch);
 }
 
-/// Whether a wait is sent: with a probability of its length over the period, at most one.
-#[inline(always)]
-fn is_drawn(delay_ns: u64) -> bool {
-    let period_ns = config!(off_cpu_period_ns);
-    period_ns <= delay_ns || (period_ns * random()) >> 32 < delay_ns
-}
-
-/// A number below 2^32.
-#[inline(always)]
-fn random() -> u64 {
-    // SAFETY: a helper without arguments.
-    u64::from(unsafe { bpf_get_prandom_u32() } as u32)
-}
-
 /// Writes the values of a wait, times one over the probability that it was sent with.
 #[inline(always)]
-fn weigh(scratch: *mut Scratch, delay_ns: u64, left: &Departure) {
-    let period_ns = config!(off_cpu_period_ns);
+fn weigh(scratch: *mut Scratch, delay_ns: u64, period_ns: u64, left: &Departure) {
     let queued_ns = task::run_delay_ns().saturating_sub(left.run_delay_ns);
     // The two clocks may differ by a little.
     let queued_ns = if queued_ns < delay_ns {
@@ -134,20 +168,19 @@ fn weigh(scratch: *mut Scratch, delay_ns: u64, left: &Departure) {
     } else {
         delay_ns
     };
-    let values = if period_ns <= delay_ns || delay_ns == 0 {
-        [delay_ns, 1, queued_ns]
+    let weighted = draw::weigh(delay_ns, period_ns);
+    let queued_ns = if period_ns <= delay_ns || delay_ns == 0 {
+        queued_ns
     } else {
-        // The number of waits is no integer: one of its two neighbours is drawn, so that the mean
-        // is right. With u below the delay, (period + u) / delay does that.
-        let events = (period_ns + random() % delay_ns) / delay_ns;
-        [period_ns, events, queued_ns * period_ns / delay_ns]
+        queued_ns * period_ns / delay_ns
     };
+    let duty_halvings = left.duty_halvings & HALVINGS_MASK;
     // SAFETY: a live map element that the caller claimed.
     unsafe {
         let header = &raw mut (*scratch).record.header;
         (*header).wait = left.wait as u8;
-        (*header).values[VALUE_DELAY_NS] = values[0];
-        (*header).values[VALUE_EVENTS] = values[1];
-        (*header).values[VALUE_RUN_QUEUE_NS] = values[2];
+        (*header).values[VALUE_DELAY_NS] = weighted.time_ns << duty_halvings;
+        (*header).values[VALUE_EVENTS] = weighted.events << duty_halvings;
+        (*header).values[VALUE_RUN_QUEUE_NS] = queued_ns << duty_halvings;
     }
 }

@@ -3,10 +3,11 @@
 use aya_ebpf::{EbpfContext, helpers::generated::bpf_get_stack};
 use profiler_common::{
     limits::{KERNEL_FRAMES_MAX, USER_FRAMES_MAX},
-    sample::{FLAG_KERNEL_TRUNCATED, SAMPLE_VALUES, Verdict, WaitCode},
+    sample::{FLAG_KERNEL_TRUNCATED, SAMPLE_VALUES, SUBJECT_SIZE_BYTES, Verdict, WaitCode},
 };
 
 use crate::{
+    atomic,
     maps::{CONTEXT_CLASSES, SCRATCH, Scratch},
     task::{self, UserSide},
     unwind::REGISTERS_ALL,
@@ -16,7 +17,13 @@ use crate::{
 pub(crate) const CLASS_PERF: u32 = 0;
 /// Context class of the scheduler's tracepoints: preemption is off, so none interrupts another.
 pub(crate) const CLASS_SCHEDULER: u32 = 1;
-const _: () = assert!(CLASS_SCHEDULER < CONTEXT_CLASSES);
+/// Context class of tracepoints in a task's own context: system calls, sockets. Preemption is off;
+/// what interrupts them belongs to another class, or to this one in a soft interrupt and is refused.
+pub(crate) const CLASS_TRACEPOINT: u32 = 2;
+/// Context class of uprobes, which can be preempted and moved to another CPU while they run: to be
+/// claimed by [`claim_shared`] only.
+pub(crate) const CLASS_UPROBE: u32 = 3;
+const _: () = assert!(CLASS_UPROBE < CONTEXT_CLASSES);
 
 /// Claims this CPU's working memory for a context class; `None` when it is in use.
 #[inline(always)]
@@ -28,6 +35,20 @@ pub(crate) fn claim(class: u32) -> Option<*mut Scratch> {
             return None;
         }
         (*scratch).busy = 1;
+    }
+    Some(scratch)
+}
+
+/// The same for programs that may be preempted, or moved to another CPU, between any two
+/// instructions: the slot of the CPU that it began on is claimed in one step, and stays its own
+/// wherever it goes on. Since: Linux 5.12 (atomic instructions that give the old value).
+#[inline(always)]
+#[expect(dead_code, reason = "the programs on allocators are its users")]
+pub(crate) fn claim_shared(class: u32) -> Option<*mut Scratch> {
+    let scratch = SCRATCH.get_ptr_mut(class)?;
+    // SAFETY: a live map element; all who claim this class do it this way.
+    if unsafe { atomic::exchange(&raw mut (*scratch).busy, 1) } != 0 {
+        return None;
     }
     Some(scratch)
 }
@@ -56,6 +77,7 @@ pub(crate) fn begin(scratch: *mut Scratch, pid: u32) {
         let header = &raw mut (*scratch).record.header;
         (*header).wait = WaitCode::None as u8;
         (*header).values = [0; SAMPLE_VALUES];
+        (*header).subject = [0; SUBJECT_SIZE_BYTES];
     }
     // What a walk that never decides has run into.
     end(scratch, Verdict::Depth);

@@ -29,7 +29,7 @@ Examples:
 A configuration file:
   server = \"https://profiler.example:7317\"
   token_file = \"/etc/profiler/token\"
-  offcpu = true                     # measure time off the CPU too
+  signals = [\"cpu\", \"offcpu\"]       # what to watch
   tls = { ca = \"/etc/profiler/ca.pem\" }
   spool = { dir = \"/var/lib/profiler/spool\", size_mib = 256 }
   labels = { env = \"prod\" }

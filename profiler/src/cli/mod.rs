@@ -11,6 +11,7 @@ mod cost;
 pub mod daemon;
 pub mod diff;
 pub mod doctor;
+mod event;
 mod exit;
 pub mod input;
 pub mod output;

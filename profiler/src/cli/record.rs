@@ -15,11 +15,14 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
-use super::{cost, exit::eprint, output, signals};
+use super::{cost, event::EventName, exit::eprint, output, signals};
 use crate::{
     host::{
         Shutdown,
-        run::{self, Filter, Progress, RecordOptions, Recording, Unwinding, cgroup_id_and_level},
+        run::{
+            self, Filter, Progress, RecordOptions, Recording, SignalOptions, Unwinding,
+            cgroup_id_and_level,
+        },
     },
     model::{Pid, Profile, Signal, label},
     render::{self, Format},
@@ -55,9 +58,9 @@ pub struct RecordArgs {
     )]
     event: Vec<EventName>,
     /// Microseconds off the CPU from which on every wait counts; shorter ones are sampled in
-    /// proportion to their length
-    #[arg(long, value_name = "USECS", default_value_t = OFF_CPU_PERIOD_US, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    offcpu_period: u32,
+    /// proportion to their length [default: 1000]
+    #[arg(long, value_name = "USECS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    offcpu_period: Option<u32>,
     /// Samples a second, on each CPU
     #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
@@ -94,27 +97,6 @@ pub struct RecordArgs {
     /// Command to run and record, with all its children
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
-}
-
-/// [`run::OFF_CPU_PERIOD`] as the option has it.
-const OFF_CPU_PERIOD_US: u32 = run::OFF_CPU_PERIOD.subsec_micros();
-
-/// Names of what can be watched.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum EventName {
-    /// Time on a CPU
-    Cpu,
-    /// Time off the CPU: waiting, by reason, or preempted
-    Offcpu,
-}
-
-impl From<EventName> for Signal {
-    fn from(name: EventName) -> Self {
-        match name {
-            EventName::Cpu => Self::Cpu,
-            EventName::Offcpu => Self::OffCpu,
-        }
-    }
 }
 
 /// Names of the ways to follow user stacks.
@@ -191,14 +173,12 @@ fn write_all(profiles: &[Profile], outputs: &[(PathBuf, Format)]) -> anyhow::Res
 }
 
 /// What to watch, each once, in the order it was asked for.
-fn signals(args: &RecordArgs) -> Vec<Signal> {
-    let mut signals = Vec::new();
-    for signal in args.event.iter().copied().map(Signal::from) {
-        if !signals.contains(&signal) {
-            signals.push(signal);
-        }
+fn signal_options(args: &RecordArgs) -> SignalOptions {
+    let mut options = SignalOptions::of(args.event.iter().copied().map(Signal::from));
+    if let Some(period) = args.offcpu_period {
+        options.off_cpu_period = Duration::from_micros(period.into());
     }
-    signals
+    options
 }
 
 /// Every output with its format, each checked before anything is recorded.
@@ -208,7 +188,7 @@ fn outputs(args: &RecordArgs) -> anyhow::Result<Vec<(PathBuf, Format)>> {
     } else {
         args.output.clone()
     };
-    let count = signals(args).len();
+    let count = signal_options(args).signals.len();
     paths
         .into_iter()
         .map(|path| {
@@ -240,8 +220,7 @@ fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
         }
     }
     Ok(RecordOptions {
-        signals: signals(args),
-        off_cpu_period: Duration::from_micros(args.offcpu_period.into()),
+        signals: signal_options(args),
         filter: Filter {
             pids: args.pid.iter().copied().map(Pid).collect(),
             comm: args.comm.clone(),

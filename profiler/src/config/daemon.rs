@@ -5,6 +5,10 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, MaxMemory, MaxOverhead};
+use crate::model::Signal;
+
+/// What `signals` may name.
+const WATCHABLE: [Signal; 2] = [Signal::Cpu, Signal::OffCpu];
 
 /// Configuration of the daemon.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -22,7 +26,9 @@ pub struct DaemonConfig {
     pub window_seconds: u64,
     /// Samples a second and CPU.
     pub rate_hz: u32,
-    /// Whether time off the CPU is measured too.
+    /// What is watched: `cpu`, `offcpu`.
+    pub signals: Vec<Signal>,
+    /// Whether time off the CPU is measured too: the same as one more of `signals`.
     pub offcpu: bool,
     /// Whether to look for inlined functions and lines.
     pub inlines: bool,
@@ -96,6 +102,7 @@ impl Default for DaemonConfig {
             tls: ServerTlsConfig::default(),
             window_seconds: 10,
             rate_hz: 99,
+            signals: vec![Signal::Cpu],
             offcpu: false,
             inlines: true,
             cache_dir: PathBuf::from("/var/cache/profiler/unwind"),
@@ -171,6 +178,11 @@ impl DaemonConfig {
                 "must be 1 to 10000",
             ),
             (
+                !self.signals.is_empty() && self.signals.iter().all(|s| WATCHABLE.contains(s)),
+                "signals",
+                "must name some of cpu, offcpu",
+            ),
+            (
                 (1..=1_048_576).contains(&self.spool.size_mib),
                 "spool.size_mib",
                 "must be 1 to 1048576",
@@ -180,6 +192,12 @@ impl DaemonConfig {
             Some((_, key, why)) => Err(ConfigError::Value { key, why }),
             None => Ok(()),
         }
+    }
+
+    /// What is watched.
+    pub fn watched(&self) -> impl Iterator<Item = Signal> {
+        let named = self.signals.iter().copied();
+        named.chain(self.offcpu.then_some(Signal::OffCpu))
     }
 
     /// Length of a window.
@@ -192,7 +210,7 @@ impl DaemonConfig {
 mod tests {
     use std::error::Error as _;
 
-    use super::{super::load, ConfigError, DaemonConfig};
+    use super::{super::load, ConfigError, DaemonConfig, Signal};
 
     /// A file with a text.
     fn file(text: &str) -> tempfile::NamedTempFile {
@@ -210,13 +228,14 @@ mod tests {
     fn every_section_can_be_set() {
         let config = parse(
             "server = \"https://a:1\"\nhost = \"h\"\ntoken_file = \"t\"\nwindow_seconds = 5\n\
-             rate_hz = 49\noffcpu = true\nlisten_metrics = \"127.0.0.1:7318\"\n[tls]\nca = \"c\"\n\
+             rate_hz = 49\nsignals = [\"cpu\"]\noffcpu = true\nlisten_metrics = \"127.0.0.1:7318\"\n[tls]\nca = \"c\"\n\
              [spool]\ndir = \"/s\"\nsize_mib = 3\n[labels]\nzone = \"z\"\n\
              [[relabel]]\nsource_labels = [\"unit\"]\ntarget_label = \"service\"\n",
         )
         .unwrap();
         config.validate().unwrap();
-        assert!(config.offcpu);
+        let watched: Vec<Signal> = config.watched().collect();
+        assert_eq!(vec![Signal::Cpu, Signal::OffCpu], watched);
         assert_eq!("z", config.labels["zone"]);
         assert_eq!("replace", config.relabel[0].action);
         assert_eq!(3, config.spool.size_mib);
@@ -238,6 +257,8 @@ mod tests {
         assert!(refused("server = \"https://a\"").starts_with("tls.ca: "));
         assert!(refused("server = \"http://a\"\nrate_hz = 0").starts_with("rate_hz: "));
         assert!(refused("server = \"http://a\"\nwindow_seconds = 61").starts_with("window_"));
+        assert!(refused("server = \"http://a\"\nsignals = []").starts_with("signals: "));
+        assert!(refused("server = \"http://a\"\nsignals = [\"imported\"]").starts_with("signals"));
         assert!(refused("server = \"http://a\"\n[tls]\ncert = \"c\"").starts_with("tls.cert: "));
     }
 }

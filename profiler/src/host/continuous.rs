@@ -14,12 +14,16 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use profiler_common::counter::Tally;
 
 use super::{
     aggregate::{ProfileFacts, Window, build_profile, period},
+    governing::{Budget, Governing},
+    hooks,
+    kernel_counts::KernelCounts,
     labels::{LabelRules, Labeler},
     naming::Namer,
-    probe::{self, Filter, Sampling, Unwinding},
+    probe::{Filter, SignalOptions, Unwinding},
     process::ObjectsById,
     run::DRAIN_INTERVAL,
     sampling::{Cost, Host, SamplingOptions, kernel_release, raise_priority},
@@ -45,14 +49,16 @@ pub struct WatchOptions {
     pub unwinding: Unwinding,
     /// Samples a second and CPU.
     pub rate_hz: u32,
-    /// Time off the CPU is measured too, and waits of this length or longer are all sent.
-    pub off_cpu_period: Option<Duration>,
+    /// What is watched.
+    pub signals: SignalOptions,
     /// Length of a window; windows end at multiples of it since the Unix epoch.
     pub window: Duration,
     /// Where compiled unwind tables are kept for the next run.
     pub cache_dir: Option<PathBuf>,
     /// Whether to look for inlined functions and lines.
     pub inlines: bool,
+    /// What it may cost.
+    pub budget: Budget,
 }
 
 /// Rules of the labels, which someone else may replace while sampling goes on.
@@ -123,7 +129,7 @@ pub fn watch(
         unwinding: options.unwinding,
         rate_hz: options.rate_hz,
         cache_dir: options.cache_dir.clone(),
-        off_cpu_period: options.off_cpu_period,
+        signals: options.signals.clone(),
     })?;
     let (jobs, waiting) = sync_channel(NAMING_QUEUE);
     let vdso = host.vdso.clone();
@@ -132,12 +138,15 @@ pub fn watch(
         let inlines = options.inlines;
         let namer = scope.spawn(move || name_all(&waiting, inlines, vdso.as_ref(), deliver));
         raise_priority();
-        let sampling = probe::attach_sampling(&mut host.probe, options.rate_hz)?;
-        if options.off_cpu_period.is_some() {
-            probe::attach_off_cpu(&mut host.probe)?;
-        }
+        let cpus = hooks::attach(&mut host.probe, &options.signals, options.rate_hz)?;
+        host.governing = Some(Governing::start(
+            &options.budget,
+            &options.signals.signals,
+            options.rate_hz,
+            &mut host.probe,
+        ));
         let started_after = clock::monotonic().saturating_sub(begun);
-        let mut cutter = Cutter::start(options, sampling, jobs, started_after);
+        let mut cutter = Cutter::start(options, cpus, jobs, started_after);
         let result = cutter.run(&mut host, labels, shutdown);
         drop(cutter);
         let named = namer.join();
@@ -167,7 +176,7 @@ fn name_all(
             let names = namer.name(window, &job.objects, vdso);
             deliver(WatchedWindow {
                 profile: build_profile(window, &names, facts),
-                cost: job.cost,
+                cost: job.cost.clone(),
             });
         }
     }
@@ -180,7 +189,8 @@ struct Cutter {
     /// What is the same in every window.
     facts: ProfileFacts,
     started_after: Duration,
-    watches_off_cpu: bool,
+    /// What is watched.
+    signals: Vec<Signal>,
     /// The window that is counted.
     open: OpenWindow,
     /// What the next window has to tell of the ones that were dropped.
@@ -239,7 +249,7 @@ impl Cutter {
     /// Opens the first window.
     fn start(
         options: &WatchOptions,
-        sampling: Sampling,
+        cpus: u32,
         jobs: SyncSender<NamingJob>,
         started_after: Duration,
     ) -> Self {
@@ -251,11 +261,11 @@ impl Cutter {
                 host: options.host.clone(),
                 kernel_release: kernel_release(),
                 rate_asked_hz: f64::from(options.rate_hz),
-                cpus: sampling.cpus,
+                cpus,
                 ..ProfileFacts::default()
             },
             started_after,
-            watches_off_cpu: options.off_cpu_period.is_some(),
+            signals: options.signals.signals.clone(),
             open: OpenWindow::begin(options.window, now, now.1, None),
             dropped: Dropped::default(),
         }
@@ -287,10 +297,7 @@ impl Cutter {
                 bail!("the numbers of object files are used up; start again");
             }
         }
-        probe::detach_sampling(&mut host.probe)?;
-        if self.watches_off_cpu {
-            probe::detach_off_cpu(&mut host.probe)?;
-        }
+        hooks::detach(&mut host.probe, &self.signals)?;
         host.drain();
         self.cut_last(host)
     }
@@ -332,35 +339,60 @@ impl Cutter {
 
     /// Takes the window that ended at `ended` out of the host.
     fn take(&mut self, host: &mut Host, ended: Duration) -> NamingJob {
-        let [mut cpu, off_cpu] = host.windows.cut();
+        let span = Span {
+            start: self.open.start,
+            duration: ended.saturating_sub(self.open.started),
+        };
+        let mut dropped = std::mem::take(&mut self.dropped);
         let counts = host.take_counts();
-        let dropped = std::mem::take(&mut self.dropped);
-        for (loss, count) in dropped.lost {
-            cpu.lose_many(loss, count);
-        }
-        let cpu_facts = ProfileFacts {
-            span: Span {
-                start: self.open.start,
-                duration: ended.saturating_sub(self.open.started),
-            },
-            idle: counts.idle,
-            filtered: counts.filtered,
-            lost: counts.lost(Signal::Cpu),
-            windows_lost: dropped.windows,
-            ..self.facts.clone()
-        };
-        let off_cpu_facts = ProfileFacts {
-            host: cpu_facts.host.clone(),
-            span: cpu_facts.span,
-            kernel_release: cpu_facts.kernel_release.clone(),
-            lost: counts.lost(Signal::OffCpu),
-            ..ProfileFacts::default()
-        };
-        let off_cpu = (self.watches_off_cpu).then_some((off_cpu, off_cpu_facts));
+        let coverage = host.take_coverage();
+        let watched = |window: &Window| self.signals.contains(&window.signal);
+        let windows = host.windows.cut().into_iter().filter(watched);
+        let windows = windows.map(|mut window| {
+            // Whoever is first tells of all that were dropped.
+            let dropped = std::mem::take(&mut dropped);
+            for (loss, count) in dropped.lost {
+                window.lose_many(loss, count);
+            }
+            let facts = ProfileFacts {
+                duty_cycle: Some(coverage.of(window.signal).duty),
+                overhead: coverage.of(window.signal).overhead,
+                ..self.facts_of(window.signal, span, &counts, dropped.windows)
+            };
+            (window, facts)
+        });
         NamingJob {
-            windows: [(cpu, cpu_facts)].into_iter().chain(off_cpu).collect(),
+            windows: windows.collect(),
             objects: host.processes.objects.share(),
             cost: host.cost(self.started_after),
+        }
+    }
+
+    /// What the profile of a window says besides its stacks.
+    fn facts_of(
+        &self,
+        signal: Signal,
+        span: Span,
+        counts: &KernelCounts,
+        windows_lost: u64,
+    ) -> ProfileFacts {
+        let is_sampled = signal == Signal::Cpu;
+        let when = |count: u64| if is_sampled { count } else { 0 };
+        ProfileFacts {
+            host: self.facts.host.clone(),
+            span,
+            kernel_release: self.facts.kernel_release.clone(),
+            rate_asked_hz: if is_sampled {
+                self.facts.rate_asked_hz
+            } else {
+                0.0
+            },
+            cpus: if is_sampled { self.facts.cpus } else { 0 },
+            idle: when(counts.idle),
+            filtered: when(counts.of(signal, Tally::Filtered)),
+            lost: counts.lost(signal),
+            windows_lost,
+            ..ProfileFacts::default()
         }
     }
 }

@@ -61,12 +61,51 @@ pub(super) struct Coverage {
     pub(super) duty: f64,
     /// Share of the host's CPU that all signals took together.
     pub(super) overhead: f64,
+    /// Share of the time since sampling began that samples stand for: 1 in the mean.
+    represented: f64,
+}
+
+impl Coverage {
+    /// What values are to be multiplied with when nothing comes after them: the pause that runs is
+    /// stood for by nothing yet.
+    pub(super) fn unrepresented(&self) -> f64 {
+        if 0.0 < self.represented {
+            1.0 / self.represented
+        } else {
+            1.0
+        }
+    }
+}
+
+/// What happened to every signal in a window.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CoverageOfAll {
+    overhead: f64,
+    /// Duty and represented share, by family.
+    families: Vec<(Signal, f64, f64)>,
+}
+
+impl CoverageOfAll {
+    /// Of one signal; one that nobody governs is watched all the time.
+    pub(super) fn of(&self, signal: Signal) -> Coverage {
+        let mut families = self.families.iter();
+        let found = families
+            .find(|(watched, _, _)| *watched == signal || watched.table() == Some(signal));
+        let (duty, represented) = found.map_or((1.0, 1.0), |(_, duty, share)| (*duty, *share));
+        Coverage {
+            duty,
+            overhead: self.overhead,
+            represented,
+        }
+    }
 }
 
 /// Sums from which a window's [`Coverage`] is made.
 #[derive(Clone, Debug, Default)]
 struct Sums {
     seconds: f64,
+    /// Seconds of which the overhead was measured, and the sum of it.
+    measured_seconds: f64,
     overhead_seconds: f64,
     /// By family.
     duty_seconds: Vec<f64>,
@@ -187,40 +226,25 @@ impl Governing {
     }
 
     /// What happened to each signal since this was last asked.
-    pub(super) fn take_coverage(&mut self) -> impl Fn(Signal) -> Coverage + use<> {
-        self.accrue(clock::monotonic());
-        let sums = std::mem::take(&mut self.sums);
-        let watched: Vec<_> = self.families.iter().map(|family| family.plan.signal).collect();
-        let share = move |part: f64, nothing: f64| {
-            if 0.0 < sums.seconds {
-                part / sums.seconds
-            } else {
-                nothing
-            }
-        };
-        let families: Vec<(Signal, f64)> = (watched.into_iter().zip(sums.duty_seconds))
-            .map(|(signal, seconds)| (signal, share(seconds, 1.0)))
-            .collect();
-        let overhead = share(sums.overhead_seconds, 0.0);
-        move |signal| {
-            let found = families.iter().find(|(watched, _duty)| {
-                *watched == signal || watched.table() == Some(signal)
-            });
-            Coverage {
-                duty: found.map_or(1.0, |(_signal, duty)| duty.min(1.0)),
-                overhead,
-            }
-        }
-    }
-
-    /// What a signal's samples stood for, as a share of all the time it was to be watched.
-    pub(super) fn represented_share(&self, signal: Signal) -> f64 {
+    pub(super) fn take_coverage(&mut self) -> CoverageOfAll {
         let now = clock::monotonic();
-        let mut families = self.families.iter();
-        families
-            .find(|family| family.watches(signal))
-            .and_then(|family| family.slices.as_ref())
-            .map_or(1.0, |slices| slices.represented_share(now))
+        self.accrue(now);
+        let sums = std::mem::take(&mut self.sums);
+        let seconds = sums.seconds.max(f64::MIN_POSITIVE);
+        let duties = sums.duty_seconds.iter().zip(&self.families);
+        let family = |(duty, family): (&f64, &Family)| {
+            let represented = (family.slices.as_ref())
+                .map_or(1.0, |slices| slices.represented_share(now));
+            (family.plan.signal, (duty / seconds).min(1.0), represented)
+        };
+        CoverageOfAll {
+            overhead: if 0.0 < sums.measured_seconds {
+                sums.overhead_seconds / sums.measured_seconds
+            } else {
+                self.governor.overhead()
+            },
+            families: duties.map(family).collect(),
+        }
     }
 
     /// What is given up for memory.
@@ -324,6 +348,7 @@ impl Governing {
             );
         }
         let elapsed = measurement.elapsed.as_secs_f64();
+        self.sums.measured_seconds += elapsed;
         self.sums.overhead_seconds += self.governor.overhead() * elapsed;
         for index in 0..self.families.len() {
             self.apply(probe, index)?;

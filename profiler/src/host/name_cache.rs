@@ -60,7 +60,7 @@ impl NameCache {
             Place::Kernel { .. } if named.kernel_offset.is_some() => u64::MAX,
             Place::Kernel { .. } => self.window + MODULE_KEPT_WINDOWS,
             // What is at a bare address changes as the process likes.
-            Place::Bare { .. } | Place::Unmapped { .. } | Place::Cut => return,
+            Place::Bare { .. } | Place::Unmapped { .. } | Place::Cut | Place::Subject(_) => return,
         };
         self.keep(
             place,

@@ -18,9 +18,13 @@ use super::{
     aggregate::{NamedPlace, Names, Place, Window},
     name_cache::NameCache,
     process::{Object, ObjectsById, numbers_in_namespaces, read_mappings},
-    symbolize::{Contents, ObjectSource, Options, PerfMap, Symbolizer},
+    symbolize::{
+        Contents, ObjectSource, Options, PerfMap, Symbolizer, errno_name, system_call_name,
+    },
 };
-use crate::model::{Avma, FileOffset, Location, Naming, ObjectFile, ObjectId, Pid, Reason};
+use crate::model::{
+    Avma, FileOffset, Location, Naming, ObjectFile, ObjectId, Outcome, Pid, Reason, Subject,
+};
 
 /// Bytes of a vDSO that are read; it has two pages of code.
 const VDSO_SIZE_BYTES_MAX: u64 = 1 << 20;
@@ -121,9 +125,11 @@ impl Namer {
         let addresses: Vec<Avma> = (places.iter())
             .filter_map(|place| match place {
                 Place::Kernel { address } => Some(*address),
-                Place::Object { .. } | Place::Bare { .. } | Place::Unmapped { .. } | Place::Cut => {
-                    None
-                }
+                Place::Object { .. }
+                | Place::Bare { .. }
+                | Place::Unmapped { .. }
+                | Place::Cut
+                | Place::Subject(_) => None,
             })
             .collect();
         if addresses.is_empty() {
@@ -169,7 +175,7 @@ impl Namer {
         }
     }
 
-    /// The ends of cut stacks.
+    /// The ends of cut stacks, and what is no code.
     fn name_ends(&mut self, places: &HashSet<Place>) {
         for place in places {
             let naming = match place {
@@ -178,6 +184,10 @@ impl Namer {
                     ..Location::default()
                 }]),
                 Place::Unmapped { .. } => Naming::Unnamed(Reason::Unmapped),
+                Place::Subject(subject) => Naming::Named(vec![Location {
+                    function: subject_name(*subject),
+                    ..Location::default()
+                }]),
                 Place::Object { .. } | Place::Bare { .. } | Place::Kernel { .. } => continue,
             };
             self.names.insert(
@@ -189,6 +199,18 @@ impl Namer {
                 },
             );
         }
+    }
+}
+
+/// What a subject is called.
+fn subject_name(subject: Subject) -> String {
+    match subject {
+        Subject::Call(call) | Subject::InCall(call) => system_call_name(call),
+        Subject::Outcome(Outcome::Ok) => "ok".to_owned(),
+        Subject::Outcome(Outcome::Failed(errno)) => errno_name(errno),
+        Subject::Outcome(Outcome::InFlight) => "in flight".to_owned(),
+        Subject::Outcome(Outcome::NoReturn) => "no return".to_owned(),
+        Subject::Took(bucket) => bucket.to_string(),
     }
 }
 

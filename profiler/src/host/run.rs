@@ -3,12 +3,14 @@
 use std::{ffi::OsString, path::PathBuf, process::ExitStatus, time::Duration};
 
 use anyhow::Context as _;
+use profiler_common::counter::Tally;
 
 use super::{
     aggregate::{ProfileFacts, build_profile},
     command::HeldCommand,
+    governing::{CoverageOfAll, Governing},
+    hooks,
     naming::Namer,
-    probe::{self, Probe},
     sampling::{Host, SamplingOptions, kernel_release, raise_priority},
     shutdown::Shutdown,
 };
@@ -20,26 +22,21 @@ use crate::{
 // What the command line needs of the stages, so that it names only the root.
 pub use super::{
     continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
+    governing::{Budget, Governed},
     labels::{LabelRules, RelabelError, Rule, RuleText},
-    probe::{Filter, ProbeError, Survey, Unwinding, survey},
+    probe::{Filter, ProbeError, SignalOptions, Survey, Unwinding, survey},
     process::cgroup_id_and_level,
     sampling::{Cost, host_name},
 };
 
 /// Longest time between two drains of the sample ring, which holds two seconds.
 pub(super) const DRAIN_INTERVAL: Duration = Duration::from_millis(100);
-/// Waits off the CPU of this length or longer are all sent; of shorter ones, one for each so much
-/// time in all. A sent wait costs about 5 µs, so a thread pays half a percent of its waiting time
-/// at most; and of ten seconds of waiting, however short the waits, the estimate is off by 1 %.
-pub const OFF_CPU_PERIOD: Duration = Duration::from_millis(1);
 
 /// What to record.
 #[derive(Clone, Debug)]
 pub struct RecordOptions {
     /// What to watch; each becomes a profile.
-    pub signals: Vec<Signal>,
-    /// Waits off the CPU of this length or longer are all sent.
-    pub off_cpu_period: Duration,
+    pub signals: SignalOptions,
     /// Which tasks.
     pub filter: Filter,
     /// How user stacks are followed.
@@ -54,6 +51,8 @@ pub struct RecordOptions {
     pub cache_dir: Option<PathBuf>,
     /// Whether to look for inlined functions and lines.
     pub inlines: bool,
+    /// What the recording may cost.
+    pub budget: Budget,
 }
 
 /// How far a recording is.
@@ -73,7 +72,7 @@ pub enum Progress {
 /// What was recorded.
 #[derive(Debug)]
 pub struct Recording {
-    /// A profile of each signal, in the order of [`RecordOptions::signals`].
+    /// A profile of each signal, in the order of [`SignalOptions::signals`].
     pub profiles: Vec<Profile>,
     /// How the command ended, if there was one and it ended by itself.
     pub command_status: Option<ExitStatus>,
@@ -102,7 +101,13 @@ pub fn record(
         held.as_ref().map(|held| held.pid),
     ))?;
     raise_priority();
-    let cpus = attach(&mut host.probe, options)?;
+    let cpus = hooks::attach(&mut host.probe, &options.signals, options.rate_hz)?;
+    host.governing = Some(Governing::start(
+        &options.budget,
+        &options.signals.signals,
+        options.rate_hz,
+        &mut host.probe,
+    ));
     let span_start = clock::wall();
     let started = clock::monotonic();
     let mut child = held
@@ -138,47 +143,20 @@ pub fn record(
     let duration = clock::monotonic().saturating_sub(started);
     host.log_counters();
     let cost = host.cost(started.saturating_sub(begun));
-    detach(&mut host.probe, options)?;
+    let coverage = host.take_coverage();
+    hooks::detach(&mut host.probe, &options.signals.signals)?;
     host.drain();
     progress(Progress::Naming);
     let span = Span {
         start: span_start,
         duration,
     };
-    let profiles = finish(host, options, cpus, span);
+    let profiles = finish(host, options, &coverage, cpus, span);
     Ok(Recording {
         profiles,
         command_status,
         cost,
     })
-}
-
-/// Starts what is to be watched; gives the number of CPUs that are sampled.
-fn attach(probe: &mut Probe, options: &RecordOptions) -> anyhow::Result<u32> {
-    let mut cpus = 0;
-    for signal in &options.signals {
-        match signal {
-            Signal::Cpu => cpus = probe::attach_sampling(probe, options.rate_hz)?.cpus,
-            Signal::OffCpu => {
-                let hook = probe::attach_off_cpu(probe)?;
-                tracing::debug!(hook, "time off the CPU is measured");
-            }
-            Signal::Imported => {}
-        }
-    }
-    Ok(cpus)
-}
-
-/// Stops what was started.
-fn detach(probe: &mut Probe, options: &RecordOptions) -> anyhow::Result<()> {
-    for signal in &options.signals {
-        match signal {
-            Signal::Cpu => probe::detach_sampling(probe)?,
-            Signal::OffCpu => probe::detach_off_cpu(probe)?,
-            Signal::Imported => {}
-        }
-    }
-    Ok(())
 }
 
 /// What to sample. A command and its children are a filter.
@@ -190,13 +168,18 @@ fn sampling_options(options: &RecordOptions, command: Option<Pid>) -> SamplingOp
         unwinding: options.unwinding,
         rate_hz: options.rate_hz,
         cache_dir: options.cache_dir.clone(),
-        off_cpu_period: (options.signals.contains(&Signal::OffCpu))
-            .then_some(options.off_cpu_period),
+        signals: options.signals.clone(),
     }
 }
 
 /// Names everything and makes the profiles.
-fn finish(mut host: Host, options: &RecordOptions, cpus: u32, span: Span) -> Vec<Profile> {
+fn finish(
+    mut host: Host,
+    options: &RecordOptions,
+    coverage: &CoverageOfAll,
+    cpus: u32,
+    span: Span,
+) -> Vec<Profile> {
     let counts = host.take_counts();
     let common = ProfileFacts {
         host: host_name(),
@@ -204,18 +187,30 @@ fn finish(mut host: Host, options: &RecordOptions, cpus: u32, span: Span) -> Vec
         kernel_release: kernel_release(),
         ..ProfileFacts::default()
     };
+    let common = |signal| ProfileFacts {
+        duty_cycle: Some(coverage.of(signal).duty),
+        overhead: coverage.of(signal).overhead,
+        ..common.clone()
+    };
     let facts = |signal| match signal {
         Signal::Cpu => ProfileFacts {
             rate_asked_hz: f64::from(options.rate_hz),
             cpus,
             idle: counts.idle,
-            filtered: counts.filtered,
+            filtered: counts.of(signal, Tally::Filtered),
             lost: counts.lost(signal),
-            ..common.clone()
+            ..common(signal)
         },
-        Signal::OffCpu | Signal::Imported => ProfileFacts {
+        Signal::OffCpu
+        | Signal::Syscall
+        | Signal::SyscallCounts
+        | Signal::Alloc
+        | Signal::PageFault
+        | Signal::Tcp
+        | Signal::TcpCounts
+        | Signal::Imported => ProfileFacts {
             lost: counts.lost(signal),
-            ..common.clone()
+            ..common(signal)
         },
     };
     let Host {
@@ -228,15 +223,17 @@ fn finish(mut host: Host, options: &RecordOptions, cpus: u32, span: Span) -> Vec
     } = host;
     // The maps are not needed any more; names need the memory.
     drop((probe, tables));
-    let windows = windows.into_last();
+    let mut windows = windows.into_last();
     let objects = processes.objects.share();
     let mut namer = Namer::new(options.inlines);
-    let recorded = (options.signals.iter())
-        .filter_map(|signal| windows.iter().find(|window| window.signal == *signal));
-    recorded
-        .map(|window| {
-            let names = namer.name(window, &objects, vdso.as_ref());
-            build_profile(window, &names, &facts(window.signal))
-        })
-        .collect()
+    let mut profiles = Vec::new();
+    for signal in &options.signals.signals {
+        let Some(window) = windows.iter_mut().find(|window| window.signal == *signal) else {
+            continue;
+        };
+        window.scale(coverage.of(*signal).unrepresented());
+        let names = namer.name(window, &objects, vdso.as_ref());
+        profiles.push(build_profile(window, &names, &facts(*signal)));
+    }
+    profiles
 }

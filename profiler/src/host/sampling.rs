@@ -3,7 +3,6 @@
 //! Part of the composition root.
 
 use std::{
-    collections::BTreeMap,
     io,
     os::fd::{AsFd as _, BorrowedFd},
     path::PathBuf,
@@ -12,12 +11,17 @@ use std::{
 };
 
 use anyhow::Context as _;
-use profiler_common::counter::Counter;
+use profiler_common::{
+    counter::{Counter, Tally},
+    sample::SignalCode,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
+    governing::{CoverageOfAll, Governed, Governing},
+    kernel_counts::KernelCounts,
     naming, object,
-    probe::{self, Filter, KernelMapping, Probe, ProbeOptions, Unwinding},
+    probe::{self, Filter, KernelMapping, Probe, ProbeOptions, SignalOptions, Unwinding},
     process::{Changes, Object, ProcessTable, processes_by_cpu_time},
     ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
     scheduler_text::SchedulerText,
@@ -26,7 +30,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{BuildId, Event, Loss, ObjectId, Signal},
+    model::{BuildId, Event, Loss, ObjectId, Signal, StackSample},
 };
 
 /// Pause after a wake-up, so that a burst of process records costs one drain and not one each.
@@ -51,12 +55,12 @@ pub(super) struct SamplingOptions {
     pub(super) rate_hz: u32,
     /// Where compiled unwind tables are kept for the next run.
     pub(super) cache_dir: Option<PathBuf>,
-    /// Waits off the CPU are measured, and those of this length or longer are all sent.
-    pub(super) off_cpu_period: Option<Duration>,
+    /// What is watched.
+    pub(super) signals: SignalOptions,
 }
 
 /// What sampling cost.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Cost {
     /// Time inside the sampling program, and its runs; absent where the kernel cannot tell.
     pub sampler: Option<(Duration, u64)>,
@@ -72,42 +76,8 @@ pub struct Cost {
     pub rules: usize,
     /// From the start of the program to the first sample.
     pub started_after: Duration,
-}
-
-/// What the probe counted besides the samples it sent.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct KernelCounts {
-    /// Samples of idle CPUs.
-    pub(super) idle: u64,
-    /// Samples that the filters left out.
-    pub(super) filtered: u64,
-    ring_full: u64,
-    scratch_busy: u64,
-    off_cpu_ring_full: u64,
-    off_cpu_scratch_busy: u64,
-    off_cpu_threads_full: u64,
-}
-
-impl KernelCounts {
-    /// Samples of a signal lost, by cause.
-    pub(super) fn lost(&self, signal: Signal) -> BTreeMap<Loss, u64> {
-        let lost = match signal {
-            Signal::Cpu => [
-                (Loss::RingFull, self.ring_full),
-                (Loss::ScratchBusy, self.scratch_busy),
-                (Loss::TableFull, 0),
-            ],
-            Signal::OffCpu => [
-                (Loss::RingFull, self.off_cpu_ring_full),
-                (Loss::ScratchBusy, self.off_cpu_scratch_busy),
-                (Loss::TableFull, self.off_cpu_threads_full),
-            ],
-            Signal::Imported => return BTreeMap::new(),
-        };
-        lost.into_iter()
-            .filter(|(_loss, count)| 0 < *count)
-            .collect()
-    }
+    /// What the governor says of itself.
+    pub governed: Governed,
 }
 
 /// A table to ask for.
@@ -132,6 +102,8 @@ pub(super) struct Host {
     /// The vDSO.
     pub(super) vdso: Option<Arc<[u8]>>,
     undecodable: u64,
+    /// Keeps it all within its budget, once something is attached.
+    pub(super) governing: Option<Governing>,
     /// What the probe had counted when it was last asked.
     counted: KernelCounts,
     refreshed_at: Duration,
@@ -151,7 +123,7 @@ impl Host {
             unwinding: options.unwinding,
             rate_hz: options.rate_hz,
             cpus,
-            off_cpu_period: options.off_cpu_period,
+            signals: options.signals.clone(),
         })?;
         // Records first, then hooks, then what runs already: nothing that starts meanwhile is missed.
         let rings = probe::open_process_events()?
@@ -169,10 +141,13 @@ impl Host {
             windows: Windows::default(),
             vdso: naming::read_vdso(),
             undecodable: 0,
+            governing: None,
             counted: KernelCounts::default(),
             refreshed_at: clock::monotonic(),
         };
-        host.windows.scheduler = options.off_cpu_period.and_then(|_on| SchedulerText::read());
+        if options.signals.watches(&[Signal::OffCpu]) {
+            host.windows.scheduler = SchedulerText::read();
+        }
         let mut changes = Changes::default();
         for pid in processes_by_cpu_time() {
             host.processes.read(pid, &mut changes);
@@ -187,6 +162,9 @@ impl Host {
     /// # Errors
     /// When the kernel cannot be waited for.
     pub(super) fn wait_and_drain(&mut self, at_most: Duration) -> anyhow::Result<()> {
+        let due = self.governing.as_ref().map(Governing::due);
+        let due = due.map(|due| due.saturating_sub(clock::monotonic()));
+        let at_most = due.map_or(at_most, |due| due.min(at_most));
         let notices = self.probe.notices.as_fd();
         let rings = self.events.rings().iter().map(PerfRing::as_fd);
         let mut fds: Vec<PollFd<'_>> = rings
@@ -199,9 +177,32 @@ impl Host {
             Err(error) => return Err(error).context("wait for the kernel"),
         }
         drop(fds);
+        self.govern()?;
         self.drain();
         clock::sleep(BATCH_PAUSE);
         Ok(())
+    }
+
+    /// Has the governor do what is due.
+    fn govern(&mut self) -> anyhow::Result<()> {
+        let Some(governing) = &mut self.governing else {
+            return Ok(());
+        };
+        let (table_size_bytes, _rules) = self.tables.kernel_use();
+        governing.poll(&mut self.probe, table_size_bytes)
+    }
+
+    /// What happened to each signal since this was last asked.
+    pub(super) fn take_coverage(&mut self) -> CoverageOfAll {
+        let governing = self.governing.as_mut();
+        governing.map(Governing::take_coverage).unwrap_or_default()
+    }
+
+    /// What a sample stands for besides itself.
+    fn weight_of(&self, sample: &StackSample) -> f64 {
+        self.governing.as_ref().map_or(1.0, |governing| {
+            governing.weight_of(sample.measured.signal(), sample.taken_at)
+        })
     }
 
     /// Takes everything the kernel has for us: what happened to processes first, so that samples
@@ -218,7 +219,10 @@ impl Host {
         self.apply(&changes);
         while let Some(record) = self.probe.samples.next() {
             match decode_sample(&record) {
-                Ok(sample) => self.windows.add(sample, &self.processes),
+                Ok(sample) => {
+                    let weight = self.weight_of(&sample);
+                    self.windows.add(sample, weight, &self.processes);
+                }
                 Err(_malformed) => self.windows.lose(Loss::Undecodable),
             }
         }
@@ -322,32 +326,10 @@ impl Host {
 
     /// What the probe counted since this was last asked.
     pub(super) fn take_counts(&mut self) -> KernelCounts {
-        let total = self.total_counts();
-        let since = KernelCounts {
-            idle: total.idle - self.counted.idle,
-            filtered: total.filtered - self.counted.filtered,
-            ring_full: total.ring_full - self.counted.ring_full,
-            scratch_busy: total.scratch_busy - self.counted.scratch_busy,
-            off_cpu_ring_full: total.off_cpu_ring_full - self.counted.off_cpu_ring_full,
-            off_cpu_scratch_busy: total.off_cpu_scratch_busy - self.counted.off_cpu_scratch_busy,
-            off_cpu_threads_full: total.off_cpu_threads_full - self.counted.off_cpu_threads_full,
-        };
+        let total = KernelCounts::read(&self.probe);
+        let since = total.since(&self.counted);
         self.counted = total;
         since
-    }
-
-    /// What the probe counted so far.
-    fn total_counts(&self) -> KernelCounts {
-        let kernel = |counter| self.probe.count(counter);
-        KernelCounts {
-            idle: kernel(Counter::SamplesIdle),
-            filtered: kernel(Counter::SamplesFiltered),
-            ring_full: kernel(Counter::SamplesRingFull),
-            scratch_busy: kernel(Counter::SamplesScratchBusy),
-            off_cpu_ring_full: kernel(Counter::OffCpuRingFull),
-            off_cpu_scratch_busy: kernel(Counter::OffCpuScratchBusy),
-            off_cpu_threads_full: kernel(Counter::OffCpuThreadsFull),
-        }
     }
 
     /// Says what the probe counted, for whoever asks with `-v`.
@@ -358,6 +340,14 @@ impl Host {
                 count = self.probe.count(*counter),
                 "counted by the probe"
             );
+        }
+        for signal in SignalCode::ALL {
+            for tally in Tally::ALL {
+                let count = self.probe.tally(*signal, *tally);
+                if 0 < count {
+                    tracing::debug!(?signal, ?tally, count, "counted by the probe");
+                }
+            }
         }
         let mappings = self.probe.mappings.refused();
         let tables = self.tables.refused();
@@ -375,11 +365,12 @@ impl Host {
         Cost {
             sampler: self.probe.sampler_run_time(),
             off_cpu: self.probe.off_cpu_run_time(),
-            samples_sent: self.probe.count(Counter::SamplesSent),
+            samples_sent: self.probe.tally(SignalCode::Cpu, Tally::Sent),
             frames_walked: self.probe.count(Counter::FramesWalked),
             table_size_bytes,
             rules,
             started_after,
+            governed: (self.governing.as_ref()).map(Governing::state).unwrap_or_default(),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::model::{LabelSet, Loss, Measured, Pid, Signal, StackSample, UserFrame};
 
 /// One window of each signal, in the order of [`Signal::WATCHED`].
-pub(super) type WindowOfEach = [Window; Signal::WATCHED.len()];
+type WindowOfEach = [Window; Signal::WATCHED.len()];
 
 /// The windows that are counted, and the ones after them.
 ///
@@ -44,16 +44,15 @@ impl Default for Windows {
 
 /// The window that something measured belongs to.
 fn window_of(windows: &mut WindowOfEach, measured: Measured) -> &mut Window {
-    let [cpu, off_cpu] = windows;
-    match measured {
-        Measured::OnCpu => cpu,
-        Measured::OffCpu { .. } => off_cpu,
-    }
+    let signal = measured.signal();
+    let place = (windows.iter()).position(|window| window.signal == signal);
+    debug_assert!(place.is_some(), "there is a window of every signal");
+    &mut windows[place.unwrap_or_default()]
 }
 
 impl Windows {
-    /// Counts a sample.
-    pub(super) fn add(&mut self, sample: StackSample, processes: &ProcessTable) {
+    /// Counts a sample, which stands for `weight` of its kind.
+    pub(super) fn add(&mut self, sample: StackSample, weight: f64, processes: &ProcessTable) {
         let mut sample = locate(processes, sample);
         if let (Some(scheduler), Measured::OffCpu { .. }) = (&self.scheduler, sample.measured) {
             scheduler.strip(&mut sample.kernel);
@@ -68,7 +67,7 @@ impl Windows {
             None => Some(LabelSet::default()),
         };
         match labels {
-            Some(labels) => window.add(&sample, labels),
+            Some(labels) => window.add_weighted(&sample, labels, weight),
             None => window.filtered += 1,
         }
     }
@@ -98,14 +97,14 @@ impl Windows {
     }
 
     /// Takes these windows; the next ones go on, without an end yet.
-    pub(super) fn cut(&mut self) -> WindowOfEach {
+    pub(super) fn cut(&mut self) -> [Window; Signal::WATCHED.len()] {
         self.end = None;
         let next = std::mem::replace(&mut self.next, Signal::WATCHED.map(Window::new));
         std::mem::replace(&mut self.current, next)
     }
 
     /// Takes all there is when sampling has stopped.
-    pub(super) fn into_last(self) -> WindowOfEach {
+    pub(super) fn into_last(self) -> [Window; Signal::WATCHED.len()] {
         debug_assert!(self.end.is_none(), "the last window has no end set");
         self.current
     }
@@ -144,6 +143,7 @@ mod tests {
             comm: String::new(),
             cgroup_id: 0,
             measured: Measured::OnCpu,
+            about: Vec::new(),
             user: Vec::new(),
             kernel: Vec::new(),
             end: StackEnd::Complete,
@@ -158,11 +158,11 @@ mod tests {
         let mut windows = Windows::default();
         windows.end_at(Duration::from_secs(10));
         for second in [8, 9, 10, 9, 11] {
-            windows.add(sample(second), &processes);
+            windows.add(sample(second), 1.0, &processes);
         }
         assert_eq!(3, windows.cut()[0].samples);
         windows.end_at(Duration::from_secs(20));
-        windows.add(sample(9), &processes);
+        windows.add(sample(9), 1.0, &processes);
         assert_eq!(
             3,
             windows.cut()[0].samples,

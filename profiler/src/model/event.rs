@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Avma, BuildId, FileOffset, Pid, Tid, Truncation};
+use super::{Avma, BuildId, FileOffset, Pid, Signal, Subject, Tid, Truncation, Values};
 
 /// Number that this run of the daemon gave an object file. Not stable across runs.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -139,6 +139,24 @@ pub enum Measured {
         /// How long of the delay it could have run, and waited for a CPU.
         run_queue: Duration,
     },
+    /// What the value types of a signal say.
+    Counted {
+        /// Which one.
+        signal: Signal,
+        /// The values, in the order of [`Signal::value_types`].
+        values: Values,
+    },
+}
+
+impl Measured {
+    /// What was watched.
+    pub fn signal(self) -> Signal {
+        match self {
+            Self::OnCpu => Signal::Cpu,
+            Self::OffCpu { .. } => Signal::OffCpu,
+            Self::Counted { signal, .. } => signal,
+        }
+    }
 }
 
 /// One look at one thread, as the probe recorded it.
@@ -156,6 +174,9 @@ pub struct StackSample {
     pub cgroup_id: u64,
     /// What was measured.
     pub measured: Measured,
+    /// What it is about besides code: the innermost levels of the stack, innermost first. A row of
+    /// an exact table has nothing else.
+    pub about: Vec<Subject>,
     /// User frames, innermost first.
     pub user: Vec<UserFrame>,
     /// Kernel frames, innermost first.

@@ -16,6 +16,8 @@ pub enum FrameKind {
     Jit,
     /// Not code: a mark that the stack was cut above this point, so that the loss is visible.
     Truncated,
+    /// Not code: a part of the key of an exact table, such as an errno or a span of durations.
+    Table,
 }
 
 /// One level of a stack: identity, kind and names.

@@ -12,6 +12,8 @@
 //! | [`Avma`], [`Svma`], [`FileOffset`] | address in the process, address the file was linked for, offset in the file |
 //! | [`ObjectFile`], [`BuildId`] | a file on disk that holds code, its identity |
 //! | [`Location`], [`Naming`] | function, file and line; or the [`Reason`] why there is none |
+//! | [`Signal`] | what is watched |
+//! | [`Subject`] | a part of what a sample is about that is not code |
 //! | [`Profile`], [`ValueType`] | counted stacks of one window, what is counted and its unit |
 //! | [`Labels`], [`SeriesId`] | what describes a thread, and the content address of that |
 //! | [`Batch`], [`HostWindow`] | what a daemon delivers at once, one signal of one host over one window |
@@ -30,6 +32,8 @@ mod object_file;
 mod profile;
 mod quality;
 mod selection;
+mod signal;
+mod subject;
 
 pub use self::{
     address::{Avma, FileOffset, Svma},
@@ -48,9 +52,11 @@ pub use self::{
     labels::{LabelSet, Labels, ProfileType, SeriesId, label},
     object_file::{BuildId, BuildIdError, ObjectFile},
     profile::{
-        FrameIndex, ObjectIndex, Profile, ProfileError, Sample, Signal, Stack, StackIndex, Task,
-        TaskIndex, ValueType, Window,
+        FrameIndex, ObjectIndex, Profile, ProfileError, Sample, Stack, StackIndex, Task, TaskIndex,
+        ValueType, Window,
     },
     quality::{Loss, Quality, Truncation},
     selection::{MatchKind, Matcher, Selection, TimeRange},
+    signal::{Signal, Values},
+    subject::{BucketError, DurationBucket, Outcome, Subject, Syscall},
 };

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Frame, ObjectFile, Pid, Quality, StackId, Tid};
+use super::{Frame, ObjectFile, Pid, Quality, Signal, StackId, Tid};
 
 /// Place of an [`ObjectFile`] in [`Profile::objects`].
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
@@ -21,45 +21,6 @@ pub struct StackIndex(pub u32);
 /// Place of a [`Task`] in [`Profile::tasks`].
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
 pub struct TaskIndex(pub u32);
-
-/// What was watched.
-#[derive(
-    Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Signal {
-    /// Time on a CPU.
-    #[default]
-    Cpu,
-    /// Time that threads were ready or waiting, and not on a CPU.
-    #[serde(rename = "offcpu")]
-    OffCpu,
-    /// What another profiler watched, under a name that this product does not know.
-    Imported,
-}
-
-impl Signal {
-    /// What this product watches itself.
-    pub const WATCHED: [Self; 2] = [Self::Cpu, Self::OffCpu];
-
-    /// The word of the command line and of file names.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::OffCpu => "offcpu",
-            Self::Imported => "imported",
-        }
-    }
-
-    /// The signal of a name.
-    pub fn named(name: &str) -> Self {
-        match name {
-            "cpu" => Self::Cpu,
-            "offcpu" => Self::OffCpu,
-            _ => Self::Imported,
-        }
-    }
-}
 
 /// What one column of values counts, and in which unit (pprof's words).
 #[derive(Clone, Debug, Eq, Hash, PartialEq, Deserialize, Serialize)]

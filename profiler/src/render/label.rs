@@ -122,7 +122,7 @@ fn kind_of(kind: FrameKind, inlined: bool) -> LabelKind {
         FrameKind::Jit => LabelKind::Jit,
         FrameKind::Truncated => LabelKind::Truncated,
         FrameKind::Native if inlined => LabelKind::Inlined,
-        FrameKind::Native => LabelKind::Native,
+        FrameKind::Native | FrameKind::Table => LabelKind::Native,
     }
 }
 

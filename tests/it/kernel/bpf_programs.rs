@@ -4,7 +4,7 @@ use std::fs;
 
 use profiler::{
     host::{
-        probe::{self, Filter, ProbeOptions, Unwinding},
+        probe::{self, Filter, ProbeOptions, SignalOptions, Unwinding},
         symbolize::{Options, Symbolizer},
     },
     model::{Avma, Naming},
@@ -46,7 +46,7 @@ fn program_in_the_kernel_has_its_source_line() {
         unwinding: Unwinding::Auto,
         rate_hz: 1,
         cpus: 1,
-        off_cpu_period: None,
+        signals: SignalOptions::default(),
     };
     let _probe = probe::load(&options).unwrap();
     let symbols = fs::read_to_string("/proc/kallsyms").unwrap();

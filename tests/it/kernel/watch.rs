@@ -5,7 +5,7 @@ use std::{process::Command, thread, time::Duration};
 use profiler::{
     host::{
         Shutdown,
-        run::{SharedLabelRules, Unwinding, WatchOptions, WatchedWindow, watch},
+        run::{SharedLabelRules, SignalOptions, Unwinding, WatchOptions, WatchedWindow, watch},
     },
     model::Profile,
     render::{Format, write},
@@ -28,7 +28,7 @@ fn windows() -> Vec<WatchedWindow> {
         host: "here".to_owned(),
         unwinding: Unwinding::Auto,
         rate_hz: FAST_HZ,
-        off_cpu_period: None,
+        signals: SignalOptions::default(),
         window: WINDOW,
         cache_dir: None,
         inlines: false,

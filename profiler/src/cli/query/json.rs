@@ -57,6 +57,7 @@ fn kind(kind: i32) -> Value {
         Ok(FrameKind::Kernel) => "kernel".into(),
         Ok(FrameKind::Jit) => "jit".into(),
         Ok(FrameKind::Truncated) => "truncated".into(),
+        Ok(FrameKind::Table) => "table".into(),
         Ok(FrameKind::Unspecified) | Err(_) => Value::Null,
     }
 }

@@ -111,7 +111,10 @@ pub(super) fn marked(name: &str, kind: i32, is_inlined: bool) -> String {
         Ok(FrameKind::Kernel) => "_[k]",
         Ok(FrameKind::Jit) => "_[j]",
         Ok(FrameKind::Native) if is_inlined => "_[i]",
-        Ok(FrameKind::Native | FrameKind::Truncated | FrameKind::Unspecified) | Err(_) => "",
+        Ok(
+            FrameKind::Native | FrameKind::Truncated | FrameKind::Table | FrameKind::Unspecified,
+        )
+        | Err(_) => "",
     };
     clean(name) + mark
 }

@@ -26,7 +26,7 @@ use super::record::{UnwindName, default_cache_dir};
 use crate::{
     host::{
         Shutdown,
-        run::{SharedLabelRules, WatchOptions, host_name, watch},
+        run::{SharedLabelRules, SignalOptions, WatchOptions, host_name, watch},
     },
     model::Profile,
 };
@@ -69,7 +69,7 @@ pub fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
         host: host_name(),
         unwinding: args.unwind.into(),
         rate_hz: args.frequency,
-        off_cpu_period: None,
+        signals: SignalOptions::default(),
         window: Duration::from_secs(args.interval.into()),
         cache_dir: Some(default_cache_dir()),
         inlines: true,

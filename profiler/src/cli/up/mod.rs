@@ -9,6 +9,7 @@ use clap::Args;
 
 use self::delivery::Delivery;
 use super::{
+    event::EventName,
     exit::eprint,
     record::{UnwindName, default_cache_dir},
     serve::{Signals, Wish},
@@ -17,8 +18,9 @@ use crate::{
     config::ServiceConfig,
     host::{
         Shutdown,
-        run::{self, SharedLabelRules, WatchOptions, host_name, watch},
+        run::{SharedLabelRules, SignalOptions, WatchOptions, host_name, watch},
     },
+    model::Signal,
     service::run::{EmbeddedStore, Service, Store, open_store},
 };
 
@@ -28,6 +30,7 @@ use crate::{
 Examples:
   profiler up                              until Ctrl-C; what was sampled stays in /var/lib/profiler
   profiler up --data ./data -F 19          gently, into a folder of its own
+  profiler up -e cpu,offcpu                where threads wait, too
 
 Then, in another terminal:
   profiler query flamegraph -o out.svg     the last hour as a flame graph
@@ -42,7 +45,16 @@ pub struct UpArgs {
     /// Samples a second, on each CPU
     #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
-    /// Measure time off the CPU too
+    /// What to watch
+    #[arg(
+        short,
+        long,
+        value_name = "EVENT",
+        value_delimiter = ',',
+        default_value = "cpu"
+    )]
+    event: Vec<EventName>,
+    /// Measure time off the CPU too: the same as one more event
     #[arg(long)]
     offcpu: bool,
     /// Seconds of a window
@@ -118,7 +130,7 @@ fn start_sampling(args: &UpArgs, mut delivery: Delivery, shutdown: &Shutdown) ->
         host: host_name(),
         unwinding: args.unwind.into(),
         rate_hz: args.frequency,
-        off_cpu_period: args.offcpu.then_some(run::OFF_CPU_PERIOD),
+        signals: SignalOptions::with_tables(signals(args)),
         window: Duration::from_secs(args.window.into()),
         cache_dir: Some(default_cache_dir()),
         inlines: true,
@@ -134,6 +146,12 @@ fn start_sampling(args: &UpArgs, mut delivery: Delivery, shutdown: &Shutdown) ->
         result
     });
     (sampling, ended)
+}
+
+/// What was asked for.
+fn signals(args: &UpArgs) -> impl Iterator<Item = Signal> {
+    let named = args.event.iter().copied().map(Signal::from);
+    named.chain(args.offcpu.then_some(Signal::OffCpu))
 }
 
 /// Says where to look.

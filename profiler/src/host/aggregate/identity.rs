@@ -7,7 +7,7 @@
 use xxhash_rust::xxh3::Xxh3;
 
 use super::place::{NamedPlace, Place};
-use crate::model::{FrameHash, Naming, ObjectFile, StackHash};
+use crate::model::{FrameHash, Naming, ObjectFile, StackHash, Subject};
 
 /// First byte of a frame's identity: which kind of identity follows. Never reuse a number.
 mod tag {
@@ -20,6 +20,8 @@ mod tag {
     pub(super) const BARE: u8 = 7;
     pub(super) const UNMAPPED: u8 = 8;
     pub(super) const CUT: u8 = 9;
+    pub(super) const TABLE: u8 = 10;
+    pub(super) const SYSTEM_CALL: u8 = 11;
 }
 
 /// Hashes the parts of an identity, each with its length, so that no two lists of parts collide.
@@ -61,6 +63,12 @@ pub(super) fn hash_frame(place: &Place, named: &NamedPlace, kernel_release: &str
         },
         Place::Unmapped { .. } => Identity::new(tag::UNMAPPED),
         Place::Cut => Identity::new(tag::CUT),
+        // Not the number of a system call, which each architecture has its own of.
+        Place::Subject(subject) => Identity::new(match subject {
+            Subject::InCall(_call) => tag::SYSTEM_CALL,
+            Subject::Call(_) | Subject::Outcome(_) | Subject::Took(_) => tag::TABLE,
+        })
+        .bytes(function(&named.naming).unwrap_or_default().as_bytes()),
     };
     FrameHash(identity.finish())
 }

@@ -16,5 +16,5 @@ mod window;
 pub use self::{
     place::{NamedPlace, Place},
     profile::{Names, ProfileFacts, build_profile, period},
-    window::{CountedStack, Values, Window},
+    window::{CountedStack, Window},
 };

@@ -1,6 +1,6 @@
 //! Where a frame is, before anyone has named it.
 
-use crate::model::{Avma, FileOffset, Naming, ObjectFile, ObjectId, Pid};
+use crate::model::{Avma, FileOffset, Naming, ObjectFile, ObjectId, Pid, Subject};
 
 /// Where a frame of a counted stack is.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -31,6 +31,8 @@ pub enum Place {
     },
     /// Nowhere: the mark of a cut stack.
     Cut,
+    /// Nowhere: what the sample is about.
+    Subject(Subject),
 }
 
 /// A place with its names.

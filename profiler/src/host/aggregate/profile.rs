@@ -13,7 +13,8 @@ use super::{
 };
 use crate::model::{
     Frame, FrameHash, FrameIndex, FrameKind, Loss, Naming, ObjectFile, ObjectIndex, Profile,
-    Quality, Sample, Signal, Stack, StackIndex, Task, TaskIndex, ValueType, Window as Span, label,
+    Quality, Sample, Signal, Stack, StackIndex, Subject, Task, TaskIndex, ValueType,
+    Window as Span, label,
 };
 
 /// What a profile says besides its stacks.
@@ -37,6 +38,10 @@ pub struct ProfileFacts {
     pub lost: BTreeMap<Loss, u64>,
     /// Windows before this one that never arrive.
     pub windows_lost: u64,
+    /// Share of the time that was sampled, or of what was drawn; all of it when absent.
+    pub duty_cycle: Option<f64>,
+    /// Share of the host's CPU that sampling took, all signals together.
+    pub overhead: f64,
 }
 
 /// The name of every place of a window.
@@ -51,6 +56,12 @@ pub fn build_profile(window: &Window, names: &Names, facts: &ProfileFacts) -> Pr
     let (tasks, samples) = match window.signal {
         Signal::Cpu => cpu_samples(window, facts),
         Signal::OffCpu => off_cpu_samples(window, names),
+        Signal::Syscall
+        | Signal::SyscallCounts
+        | Signal::Alloc
+        | Signal::PageFault
+        | Signal::Tcp
+        | Signal::TcpCounts => counted_samples(window),
         Signal::Imported => Default::default(),
     };
     Profile {
@@ -69,20 +80,11 @@ pub fn build_profile(window: &Window, names: &Names, facts: &ProfileFacts) -> Pr
 
 /// What the values of a signal count.
 fn value_types(signal: Signal) -> Vec<ValueType> {
-    let types: &[(&str, &str)] = match signal {
-        Signal::Cpu => &[("samples", "count"), ("cpu", "nanoseconds")],
-        Signal::OffCpu => &[
-            ("delay", "nanoseconds"),
-            ("events", "count"),
-            ("runqueue", "nanoseconds"),
-        ],
-        Signal::Imported => &[],
-    };
     let value_type = |(kind, unit): &(&str, &str)| ValueType {
         kind: (*kind).to_owned(),
         unit: (*unit).to_owned(),
     };
-    types.iter().map(value_type).collect()
+    signal.value_types().iter().map(value_type).collect()
 }
 
 /// Tasks and samples of time on a CPU: a sample stands for a period.
@@ -118,13 +120,27 @@ fn off_cpu_samples(window: &Window, names: &Names) -> (Vec<Task>, Vec<Sample>) {
         Some(Sample {
             task,
             stack: StackIndex(counted.stack),
-            values: counted.values.to_vec(),
+            values: (counted.values.into_iter())
+                .take(window.signal.value_types().len())
+                .collect(),
         })
     };
     let samples = (window.counts().into_iter())
         .filter_map(&mut sample)
         .collect();
     (tasks, samples)
+}
+
+/// Tasks and samples of a signal whose values were summed as they came.
+fn counted_samples(window: &Window) -> (Vec<Task>, Vec<Sample>) {
+    let count = window.signal.value_types().len();
+    let sample = |counted: CountedStack| Sample {
+        task: TaskIndex(counted.task),
+        stack: StackIndex(counted.stack),
+        values: counted.values.into_iter().take(count).collect(),
+    };
+    let samples = window.counts().into_iter().map(sample).collect();
+    (window.tasks(), samples)
 }
 
 /// Nanoseconds between two samples of a CPU; zero below one a second.
@@ -170,7 +186,8 @@ fn quality(window: &Window, frames: &[Frame], facts: &ProfileFacts) -> Quality {
         } else {
             taken as f64 / cpu_seconds
         },
-        duty_cycle: 1.0,
+        duty_cycle: facts.duty_cycle.unwrap_or(1.0),
+        overhead: facts.overhead,
         windows_lost: facts.windows_lost,
     }
 }
@@ -229,6 +246,8 @@ impl Dictionary {
             Place::Unmapped { address } => (FrameKind::Native, address.0),
             Place::Kernel { address } => (FrameKind::Kernel, address.0),
             Place::Cut => (FrameKind::Truncated, 0),
+            Place::Subject(Subject::InCall(_call)) => (FrameKind::Kernel, 0),
+            Place::Subject(_part) => (FrameKind::Table, 0),
         };
         let object = named.object.as_ref().map(|object| self.add_object(object));
         let index =

@@ -5,11 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::{limits::STACKS_MAX, place::Place};
 use crate::model::{
     LabelSet, Loss, Measured, Pid, Signal, StackEnd, StackSample, Task, Tid, Truncation, UserFrame,
-    Wait,
+    Values, Wait,
 };
-
-/// Values of a counted stack: as many as the signal with the most has.
-pub type Values = [u64; 3];
 
 /// A stack of a task with the number of its samples.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,8 +17,7 @@ pub struct CountedStack {
     pub stack: u32,
     /// How the thread left the CPU, when it did.
     pub wait: Option<Wait>,
-    /// On the CPU: samples. Off the CPU: nanoseconds, waits, and nanoseconds of them that it waited
-    /// for a CPU.
+    /// On the CPU: samples. Else the values of the signal, in the order of its value types.
     pub values: Values,
 }
 
@@ -51,7 +47,12 @@ pub struct Window {
     pub filtered: u64,
     /// Samples lost here.
     pub lost: BTreeMap<Loss, u64>,
+    /// What rounding left over of weighted values, for the next sample.
+    rest: [f64; VALUES],
 }
+
+/// Values of a sample.
+const VALUES: usize = size_of::<Values>() / size_of::<u64>();
 
 impl Window {
     /// An empty window of a signal.
@@ -62,15 +63,22 @@ impl Window {
         }
     }
 
-    /// Counts a sample. Bare frames have been located already where that was possible.
+    /// Counts a sample that stands for itself alone.
     pub fn add(&mut self, sample: &StackSample, labels: LabelSet) {
+        self.add_weighted(sample, labels, 1.0);
+    }
+
+    /// Counts a sample that stands for `weight` of its kind. Bare frames have been located already
+    /// where that was possible.
+    pub fn add_weighted(&mut self, sample: &StackSample, labels: LabelSet, weight: f64) {
         let task = (self.tasks).intern((sample.pid, sample.tid, sample.comm.clone(), labels));
         let stack = self.stacks.intern(places(sample).into());
         let (Some(task), Some(stack)) = (task, stack) else {
             self.lose(Loss::TableFull);
             return;
         };
-        let (wait, values) = values(sample.measured);
+        let (wait, mut values) = values(sample.measured);
+        self.weigh(&mut values, weight);
         let sums = self.counts.entry((task, stack, wait)).or_default();
         for (sum, value) in sums.iter_mut().zip(values) {
             *sum = sum.saturating_add(value);
@@ -81,6 +89,28 @@ impl Window {
             StackEnd::Complete | StackEnd::NoUserStack => self.complete += 1,
             StackEnd::Truncated(reason) => *self.truncated.entry(reason).or_default() += 1,
         }
+    }
+
+    /// Multiplies values. What is lost in rounding to integers is given to the next ones, so that
+    /// sums are right.
+    fn weigh(&mut self, values: &mut Values, weight: f64) {
+        if weight == 1.0 {
+            return;
+        }
+        for (value, rest) in values.iter_mut().zip(&mut self.rest) {
+            let exact = scaled(*value, weight) + *rest;
+            *value = floor(exact);
+            *rest = exact - scaled(*value, 1.0);
+        }
+    }
+
+    /// Has everything counted so far stand for `weight` times as much.
+    pub fn scale(&mut self, weight: f64) {
+        let mut counts = std::mem::take(&mut self.counts);
+        for values in counts.values_mut() {
+            self.weigh(values, weight);
+        }
+        self.counts = counts;
     }
 
     /// Counts a sample that was lost.
@@ -131,7 +161,7 @@ fn values(measured: Measured) -> (Option<Wait>, Values) {
     /// 584 years of waiting.
     const FOR_EVER: u64 = u64::MAX;
     match measured {
-        Measured::OnCpu => (None, [1, 0, 0]),
+        Measured::OnCpu => (None, [1, 0, 0, 0]),
         Measured::OffCpu {
             wait,
             delay,
@@ -139,12 +169,32 @@ fn values(measured: Measured) -> (Option<Wait>, Values) {
             run_queue,
         } => {
             let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(FOR_EVER);
-            (Some(wait), [ns(delay), events, ns(run_queue)])
+            (Some(wait), [ns(delay), events, ns(run_queue), 0])
         }
+        Measured::Counted { values, .. } => (None, values),
     }
 }
 
-/// The places of a sample, innermost first: kernel, user, and the mark of a cut.
+/// A value times a weight.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a relative error of 2^-53 in a value"
+)]
+fn scaled(value: u64, weight: f64) -> f64 {
+    value as f64 * weight
+}
+
+/// The integer below a number that is not negative.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "casts of floating-point numbers saturate"
+)]
+fn floor(exact: f64) -> u64 {
+    exact.floor() as u64
+}
+
+/// The places of a sample, innermost first: what it is about, kernel, user, and the mark of a cut.
 fn places(sample: &StackSample) -> Vec<Place> {
     let cut = match sample.end {
         StackEnd::Truncated(reason) => Some(reason),
@@ -169,7 +219,9 @@ fn places(sample: &StackSample) -> Vec<Place> {
         .kernel
         .iter()
         .map(|address| Place::Kernel { address: *address });
-    kernel
+    let about = sample.about.iter();
+    (about.map(|subject| Place::Subject(*subject)))
+        .chain(kernel)
         .chain(user)
         .chain(cut.map(|_reason| Place::Cut))
         .collect()
@@ -225,6 +277,7 @@ mod tests {
             comm: "worker".to_owned(),
             cgroup_id: 0,
             measured: Measured::OnCpu,
+            about: Vec::new(),
             user: vec![UserFrame::Object {
                 object: ObjectId(1),
                 offset: FileOffset(offset),
@@ -251,6 +304,23 @@ mod tests {
     }
 
     #[test]
+    fn weighted_samples_add_up_to_their_weight() {
+        let mut window = Window::default();
+        for offset in 0..1_000 {
+            let sample = sample(StackEnd::Complete, offset % 7);
+            window.add_weighted(&sample, LabelSet::default(), 3.4);
+        }
+        let sum = |window: &Window| {
+            let counts = window.counts().into_iter();
+            counts.map(|counted| counted.values[0]).sum::<u64>()
+        };
+        assert!((3_399..=3_400).contains(&sum(&window)), "{}", sum(&window));
+        assert_eq!(1_000, window.samples, "those that were kept");
+        window.scale(2.5);
+        assert!((8_497..=8_500).contains(&sum(&window)), "{}", sum(&window));
+    }
+
+    #[test]
     fn waits_are_summed_apart_from_preemptions() {
         let mut window = Window::new(Signal::OffCpu);
         for (wait, ms) in [(Wait::Blocked, 1), (Wait::Runnable, 2), (Wait::Blocked, 4)] {
@@ -270,8 +340,8 @@ mod tests {
             .map(|counted| (counted.wait, counted.values))
             .collect();
         let expected = vec![
-            (Some(Wait::Blocked), [5_000_000, 6, 5_000]),
-            (Some(Wait::Runnable), [2_000_000, 3, 2_000]),
+            (Some(Wait::Blocked), [5_000_000, 6, 5_000, 0]),
+            (Some(Wait::Runnable), [2_000_000, 3, 2_000, 0]),
         ];
         assert_eq!(expected, counts);
     }

@@ -229,6 +229,7 @@ mod tests {
             tid: Tid(pid),
             comm: comm.to_owned(),
             measured: Measured::OnCpu,
+            about: Vec::new(),
             cgroup_id: 7,
             user: Vec::new(),
             kernel: Vec::new(),

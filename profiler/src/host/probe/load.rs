@@ -4,25 +4,30 @@ use std::{fs, os::fd::OwnedFd, time::Duration};
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{HashMap, Map, MapData, PerCpuArray, RingBuf},
-    programs::{PerfEvent, Program, ProgramError, RawTracePoint},
+    maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
+    programs::{
+        PerfEvent, Program, ProgramError, RawTracePoint, perf_event::PerfEventLink,
+    },
 };
 use aya_log::EbpfLogger;
 use profiler_common::{
     ABI_VERSION,
-    counter::Counter,
-    limits::{COMM_SIZE_BYTES, NODES_MAX, OFF_CPU_PERIOD_NS_MAX, OFF_CPU_THREADS_MAX},
+    counter::{Counter, Tally, slot_of},
+    limits::{COMM_SIZE_BYTES, DRAW_PERIOD_NS_MAX, NODES_MAX, OFF_CPU_THREADS_MAX},
     probe_config::{FILTER_CGROUP, FILTER_COMM, FILTER_PID, OFFSET_MISSING, ProbeConfig},
+    sample::SignalCode,
+    thinning::Thinning,
 };
 
 use super::{
     KernelMappings, KernelRules, KernelTables, ProbeError,
     abi::Abi,
     btf::KernelTypes,
-    off_cpu::{Arrival, load_off_cpu},
+    off_cpu::{Arrival, Link, load_off_cpu},
+    options::ProbeOptions,
     sys,
 };
-use crate::model::Pid;
+use crate::model::{Pid, Signal};
 
 /// The kernel side, compiled by `build.rs`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
@@ -65,21 +70,6 @@ pub struct Filter {
     pub cgroup: Option<(u64, u32)>,
 }
 
-/// What the probe is loaded for.
-#[derive(Clone, Debug)]
-pub struct ProbeOptions {
-    /// Which tasks are sampled.
-    pub filter: Filter,
-    /// How user stacks are followed.
-    pub unwinding: Unwinding,
-    /// Samples a second and CPU: sizes the ring.
-    pub rate_hz: u32,
-    /// CPUs of the host: sizes the ring.
-    pub cpus: u32,
-    /// Waits off the CPU are measured, and those of this length or longer are all sent.
-    pub off_cpu_period: Option<Duration>,
-}
-
 /// The probe in the kernel, with its maps.
 pub struct Probe {
     pub(super) object: Ebpf,
@@ -99,8 +89,14 @@ pub struct Probe {
     counts: PerCpuArray<MapData, u64>,
     /// Hands what the probe logged to this program's own log.
     pub flush_log: Box<dyn FnMut()>,
+    /// How much of each signal is followed.
+    pub(super) thinning: Array<MapData, Abi<Thinning>>,
+    /// Keeps sampling on, a link for each CPU.
+    pub(super) sampling: Vec<PerfEventLink>,
+    /// Keeps the measurement of time off the CPU on.
+    pub(super) off_cpu_links: Vec<Link>,
     /// Keeps the measurement of run time on.
-    _run_time: Option<OwnedFd>,
+    pub(super) run_time: Option<OwnedFd>,
 }
 
 /// Name of the program that walks with tables.
@@ -139,9 +135,10 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         })?;
     }
     let sampler = load_sampler(&mut object, options.unwinding)?;
-    let off_cpu = match options.off_cpu_period {
-        Some(_period) => Some(load_off_cpu(&mut object, sampler)?),
-        None => None,
+    let off_cpu = if options.signals.watches(&[Signal::OffCpu]) {
+        Some(load_off_cpu(&mut object, sampler)?)
+    } else {
+        None
     };
     let mut probe = Probe {
         sampler,
@@ -156,7 +153,10 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         targets: typed_map(&mut object, "TARGETS")?,
         counts: typed_map(&mut object, "COUNTS")?,
         flush_log: Box::new(move || logger.flush()),
-        _run_time: sys::enable_run_time_stats().ok(),
+        thinning: typed_map(&mut object, "THINNING")?,
+        sampling: Vec::new(),
+        off_cpu_links: Vec::new(),
+        run_time: sys::enable_run_time_stats().ok(),
         object,
     };
     for pid in &options.filter.pids {
@@ -214,12 +214,18 @@ fn nodes_wanted() -> u32 {
 
 /// Threads to remember: none, which takes one, while no waits are measured.
 fn departures_wanted(options: &ProbeOptions) -> u32 {
-    options.off_cpu_period.map_or(1, |_on| OFF_CPU_THREADS_MAX)
+    if options.signals.watches(&[Signal::OffCpu]) {
+        OFF_CPU_THREADS_MAX
+    } else {
+        1
+    }
 }
 
 /// Two seconds of samples, in bytes, as a power of two.
 fn ring_size_bytes(options: &ProbeOptions) -> u32 {
-    let waits = options.off_cpu_period.map_or(0, |_on| WAITS_HZ);
+    let drawn = [Signal::OffCpu, Signal::Syscall, Signal::Alloc, Signal::Tcp];
+    let drawn = (options.signals.signals.iter()).filter(|signal| drawn.contains(signal));
+    let waits = WAITS_HZ.saturating_mul(u32::try_from(drawn.count()).unwrap_or(u32::MAX));
     let samples = options
         .rate_hz
         .saturating_add(waits)
@@ -277,11 +283,7 @@ fn probe_config(options: &ProbeOptions) -> ProbeConfig {
                 info.checked_add(types.offset_of("sched_info", "run_delay")?)
             })
             .unwrap_or(OFFSET_MISSING),
-        off_cpu_period_ns: options
-            .off_cpu_period
-            .and_then(|period| u64::try_from(period.as_nanos()).ok())
-            .unwrap_or(0)
-            .min(OFF_CPU_PERIOD_NS_MAX),
+        off_cpu_period_ns: period_ns(options.signals.off_cpu_period),
         user_regs_offset: KERNEL_STACK_SIZE_BYTES - REGISTERS_SIZE_BYTES,
         frame_pointers_only: u32::from(options.unwinding == Unwinding::FramePointers),
         task_in_execve_bits: types
@@ -290,6 +292,11 @@ fn probe_config(options: &ProbeOptions) -> ProbeConfig {
             .unwrap_or(OFFSET_MISSING),
         comm,
     }
+}
+
+/// A period as the probe takes it.
+fn period_ns(period: Duration) -> u64 {
+    u64::try_from(period.as_nanos()).map_or(DRAW_PERIOD_NS_MAX, |ns| ns.min(DRAW_PERIOD_NS_MAX))
 }
 
 /// Whether perf-event programs may call the helper that finds a task's registers.
@@ -336,11 +343,20 @@ impl Probe {
         self.sampler == TABLE_SAMPLER
     }
 
-    /// A counter, summed over all CPUs.
+    /// A counter of the host, summed over all CPUs.
     pub fn count(&self, counter: Counter) -> u64 {
-        self.counts
-            .get(&(counter as u32), 0)
-            .map_or(0, |slots| slots.iter().sum())
+        self.slot(counter as u32)
+    }
+
+    /// A counter of one signal, summed over all CPUs.
+    pub fn tally(&self, signal: SignalCode, tally: Tally) -> u64 {
+        self.slot(slot_of(signal, tally))
+    }
+
+    /// One slot of the counters, summed over all CPUs.
+    fn slot(&self, slot: u32) -> u64 {
+        let slots = self.counts.get(&slot, 0);
+        slots.map_or(0, |slots| slots.iter().sum())
     }
 
     /// Time in and runs of the sampling program so far; `None` where the kernel cannot tell.

@@ -13,8 +13,10 @@ mod kernel_rules;
 mod kernel_tables;
 mod load;
 mod off_cpu;
+mod options;
 mod survey;
 mod sys;
+mod thinning;
 
 pub use self::{
     attach::{
@@ -25,7 +27,9 @@ pub use self::{
     kernel_mappings::{KernelMapping, KernelMappings},
     kernel_rules::KernelRules,
     kernel_tables::{KernelTables, PreparedTable},
-    load::{Filter, Probe, ProbeOptions, Unwinding, load},
+    load::{Filter, Probe, Unwinding, load},
     off_cpu::{attach_off_cpu, detach_off_cpu},
+    options::{ProbeOptions, SignalOptions},
     survey::{Finding, Survey, survey},
+    thinning::RunTime,
 };

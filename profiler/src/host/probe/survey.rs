@@ -9,11 +9,12 @@ use super::{
     ProbeError, Unwinding,
     attach::{SamplingClock, attach_lifecycle, attach_sampling, open_process_events},
     btf::KernelTypes,
-    load::{Filter, ProbeOptions, has_task_pt_regs, load},
+    load::{Filter, has_task_pt_regs, load},
     off_cpu::attach_off_cpu,
+    options::{ProbeOptions, SignalOptions},
     sys,
 };
-use crate::model::Pid;
+use crate::model::{Pid, Signal};
 
 /// Rate of the trial: enough to attach, too slow to cost anything.
 const TRIAL_RATE_HZ: u32 = 1;
@@ -185,7 +186,7 @@ fn try_sampling(unwinding: Unwinding) -> Result<SamplingClock, ProbeError> {
         unwinding,
         rate_hz: TRIAL_RATE_HZ,
         cpus: 1,
-        off_cpu_period: None,
+        signals: SignalOptions::default(),
     };
     let mut probe = load(&options)?;
     attach_lifecycle(&mut probe)?;
@@ -200,7 +201,10 @@ fn off_cpu() -> Finding {
             unwinding: Unwinding::Auto,
             rate_hz: TRIAL_RATE_HZ,
             cpus: 1,
-            off_cpu_period: Some(TRIAL_PERIOD),
+            signals: SignalOptions {
+                off_cpu_period: TRIAL_PERIOD,
+                ..SignalOptions::of([Signal::OffCpu])
+            },
         })?;
         attach_off_cpu(&mut probe)
     };

@@ -14,8 +14,8 @@ use zerocopy::FromBytes as _;
 
 use super::DecodeError;
 use crate::model::{
-    Avma, Event, FileOffset, Measured, ObjectId, Pid, StackEnd, StackSample, Tid, Truncation,
-    UserFrame, Wait,
+    Avma, Event, FileOffset, Measured, ObjectId, Pid, Signal, StackEnd, StackSample, Tid,
+    Truncation, UserFrame, Values, Wait,
 };
 
 /// Reads one sample record.
@@ -41,6 +41,7 @@ pub fn decode_sample(record: &[u8]) -> Result<StackSample, DecodeError> {
         comm: decode_comm(&header.comm),
         cgroup_id: header.cgroup_id,
         measured: decode_measured(&header)?,
+        about: Vec::new(),
         user: words.by_ref().take(user_count).map(decode_frame).collect(),
         kernel: words.map(Avma).collect(),
         end: decode_end(header.verdict)?,
@@ -58,6 +59,10 @@ fn decode_measured(header: &SampleHeader) -> Result<Measured, DecodeError> {
     let wait = WaitCode::try_from(header.wait).map_err(|code| unknown("wait", code))?;
     let wait = match (signal, wait) {
         (SignalCode::Cpu, _) => return Ok(Measured::OnCpu),
+        (SignalCode::Syscall, _) => return Ok(counted(Signal::Syscall, header.values)),
+        (SignalCode::Alloc, _) => return Ok(counted(Signal::Alloc, header.values)),
+        (SignalCode::Tcp, _) => return Ok(counted(Signal::Tcp, header.values)),
+        (SignalCode::PageFault, _) => return Ok(counted(Signal::PageFault, header.values)),
         (SignalCode::OffCpu, WaitCode::Blocked) => Wait::Blocked,
         (SignalCode::OffCpu, WaitCode::Runnable) => Wait::Runnable,
         (SignalCode::OffCpu, WaitCode::Idle) => Wait::Idle,
@@ -70,6 +75,11 @@ fn decode_measured(header: &SampleHeader) -> Result<Measured, DecodeError> {
         events: value(VALUE_EVENTS),
         run_queue: Duration::from_nanos(value(VALUE_RUN_QUEUE_NS)),
     })
+}
+
+/// Values of a signal, as its value types have them.
+fn counted(signal: Signal, values: Values) -> Measured {
+    Measured::Counted { signal, values }
 }
 
 /// Text up to the first zero; foreign bytes are replaced.
@@ -204,7 +214,7 @@ mod tests {
         let mut header = SampleHeader {
             signal: SignalCode::OffCpu as u8,
             wait: WaitCode::Blocked as u8,
-            values: [1_000_000, 20, 3_000],
+            values: [1_000_000, 20, 3_000, 0],
             ..SampleHeader::default()
         };
         let measured = Measured::OffCpu {

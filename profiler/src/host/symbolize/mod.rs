@@ -38,6 +38,7 @@ mod bpf_program;
 mod kernel;
 mod perf_map;
 mod symbolizer;
+mod system_call;
 
 #[cfg(test)]
 mod tests;
@@ -45,4 +46,5 @@ mod tests;
 pub use self::{
     perf_map::PerfMap,
     symbolizer::{Contents, ObjectSource, Options, Symbolizer},
+    system_call::{errno_name, system_call_name},
 };

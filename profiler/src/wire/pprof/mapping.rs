@@ -19,7 +19,7 @@ const KERNEL_ADDRESS_MIN: u64 = 1 << 63;
 pub(super) fn name(kind: FrameKind, path: Option<&str>) -> Option<String> {
     let path_kind = path.map(|path| kind_of(path, 0));
     match (kind, path) {
-        (FrameKind::Truncated, _) | (FrameKind::Native, None) => None,
+        (FrameKind::Truncated | FrameKind::Table, _) | (FrameKind::Native, None) => None,
         (FrameKind::Kernel, None) => Some(format!("{KERNEL}]")),
         (FrameKind::Jit, None) => Some(format!("{JIT}]")),
         (_, Some(path)) if path_kind == Some(kind) => Some(path.to_owned()),

@@ -342,6 +342,7 @@ fn decode_kind(code: i32) -> Result<FrameKind, DecodeError> {
         Ok(KindCode::Native) => Ok(FrameKind::Native),
         Ok(KindCode::Kernel) => Ok(FrameKind::Kernel),
         Ok(KindCode::Truncated) => Ok(FrameKind::Truncated),
+        Ok(KindCode::Table) => Ok(FrameKind::Table),
         Ok(KindCode::Jit) | Err(_) => Ok(FrameKind::Jit),
     }
 }

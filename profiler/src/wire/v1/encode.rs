@@ -176,6 +176,7 @@ fn encode_kind(kind: FrameKind) -> KindCode {
         FrameKind::Kernel => KindCode::Kernel,
         FrameKind::Jit => KindCode::Jit,
         FrameKind::Truncated => KindCode::Truncated,
+        FrameKind::Table => KindCode::Table,
     }
 }
 

@@ -281,6 +281,7 @@ fn kind(kind: FrameKind) -> i32 {
         FrameKind::Kernel => v1::FrameKind::Kernel,
         FrameKind::Jit => v1::FrameKind::Jit,
         FrameKind::Truncated => v1::FrameKind::Truncated,
+        FrameKind::Table => v1::FrameKind::Table,
     }
     .into()
 }

@@ -38,11 +38,12 @@ pub(super) enum CodecError {
 type Decoded<T> = Result<T, CodecError>;
 
 /// Frame kinds, by their number on disk.
-const KINDS: [FrameKind; 4] = [
+const KINDS: [FrameKind; 5] = [
     FrameKind::Native,
     FrameKind::Kernel,
     FrameKind::Jit,
     FrameKind::Truncated,
+    FrameKind::Table,
 ];
 
 /// Reasons, by their number on disk.

@@ -1,0 +1,50 @@
+//! The draw: which events are sent, and what those that are stand for.
+//!
+//! An event of length d is sent with probability p = min(1, d / T), and stands for d / p nanoseconds
+//! and 1 / p events. The mean of both is the truth, and long events have no error at all.
+
+use aya_ebpf::helpers::generated::bpf_get_prandom_u32;
+
+/// What an event that was drawn stands for.
+pub(crate) struct Weighted {
+    /// Nanoseconds.
+    pub(crate) time_ns: u64,
+    /// Events.
+    pub(crate) events: u64,
+}
+
+/// Whether an event of this length is sent. The period is below 2^32.
+#[inline(always)]
+pub(crate) fn is_drawn(length_ns: u64, period_ns: u64) -> bool {
+    period_ns <= length_ns || (period_ns * random()) >> 32 < length_ns
+}
+
+/// The weight of an event that was drawn.
+#[inline(always)]
+pub(crate) fn weigh(length_ns: u64, period_ns: u64) -> Weighted {
+    if period_ns <= length_ns || length_ns == 0 {
+        return Weighted {
+            time_ns: length_ns,
+            events: 1,
+        };
+    }
+    Weighted {
+        time_ns: period_ns,
+        // The number of events is no integer: one of its two neighbours is drawn, so that the mean
+        // is right. With u below the length, (period + u) / length does that.
+        events: (period_ns + random() % length_ns) / length_ns,
+    }
+}
+
+/// Whether an event is one of those that are followed: one in 2, 4, 8 …
+#[inline(always)]
+pub(crate) fn is_one_of(halvings: u32) -> bool {
+    halvings == 0 || random() & ((1 << (halvings & 31)) - 1) == 0
+}
+
+/// A number below 2^32.
+#[inline(always)]
+pub(crate) fn random() -> u64 {
+    // SAFETY: a helper without arguments.
+    u64::from(unsafe { bpf_get_prandom_u32() } as u32)
+}
