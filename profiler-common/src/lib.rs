@@ -12,6 +12,7 @@ pub mod mapping;
 pub mod notice;
 pub mod probe_config;
 pub mod sample;
+pub mod system_call;
 pub mod thinning;
 pub mod unwind_row;
 

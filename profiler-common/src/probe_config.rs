@@ -50,9 +50,21 @@ pub struct ProbeConfig {
     /// Waits off the CPU of this length or longer are all sent; shorter ones with a probability in
     /// proportion. Nanoseconds, at most [`crate::limits::DRAW_PERIOD_NS_MAX`].
     pub off_cpu_period_ns: u64,
+    /// System calls of this length or longer are all sent; shorter ones with a probability in
+    /// proportion. Nanoseconds, at most [`crate::limits::DRAW_PERIOD_NS_MAX`].
+    pub syscall_period_ns: u64,
+    /// What is wanted of system calls: `system_call::SYSCALL_*` bits.
+    pub syscall_wants: u32,
+    /// Offset of `task_struct.thread_info.status`, which says whether a system call came in by the
+    /// 32-bit way.
+    pub task_thread_status: u32,
+    /// Offset of `task_struct.group_leader`.
+    pub task_group_leader: u32,
+    /// Offset of `task_struct.comm`.
+    pub task_comm: u32,
     /// Thread name to sample, with `FILTER_COMM`, padded with zeros.
     pub comm: [u8; COMM_SIZE_BYTES],
 }
 
-const _: () = assert!(size_of::<ProbeConfig>() == 80);
-const _: () = assert!(core::mem::offset_of!(ProbeConfig, comm) == 64);
+const _: () = assert!(size_of::<ProbeConfig>() == 104);
+const _: () = assert!(core::mem::offset_of!(ProbeConfig, comm) == 88);

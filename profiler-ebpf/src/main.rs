@@ -13,6 +13,7 @@ mod lifecycle;
 mod maps;
 mod off_cpu;
 mod stack;
+mod syscall;
 mod table;
 mod task;
 mod unwind;
@@ -75,6 +76,41 @@ fn off_cpu_arrive_kprobe(ctx: ProbeContext) -> u32 {
 #[kprobe]
 fn off_cpu_arrive_kprobe_frame_pointers(ctx: ProbeContext) -> u32 {
     off_cpu::arrive(&ctx, unwind::walk_frame_pointers);
+    0
+}
+
+/// A system call begins.
+#[raw_tracepoint(tracepoint = "sys_enter")]
+fn syscall_enter(ctx: RawTracePointContext) -> i32 {
+    syscall::enter(ctx.arg(1));
+    0
+}
+
+/// A system call ends, in the context of the task that made it.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+fn syscall_leave(ctx: RawTracePointContext) -> i32 {
+    syscall::leave(ctx.arg(1), unwind::walk);
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+fn syscall_leave_frame_pointers(ctx: RawTracePointContext) -> i32 {
+    syscall::leave(ctx.arg(1), unwind::walk_frame_pointers);
+    0
+}
+
+/// A thread ends, mostly inside a call that never returns.
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+fn syscall_thread_end(_ctx: RawTracePointContext) -> i32 {
+    syscall::thread_end();
+    0
+}
+
+/// Never attached: the daemon runs it at the end of a window. Since: Linux 5.13.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+fn syscall_in_flight(_ctx: RawTracePointContext) -> i32 {
+    syscall::charge_in_flight();
     0
 }
 

@@ -1,19 +1,21 @@
 //! Every map, in one file.
 
 use aya_ebpf::{
-    btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, ArrayOfMaps, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
     macros::btf_map,
 };
 use profiler_common::{
     counter::COUNTERS,
     departure::Departure,
     limits::{
-        NODES_MAX, NOTICE_RING_SIZE_BYTES, OFF_CPU_THREADS_MAX, RECORD_FRAMES_MAX, RULES_MAX,
-        RULES_REMEMBERED, TABLE_CHUNK_WORDS, TABLES_MAX, TARGETS_MAX,
+        CALL_OWNERS_MAX, CALL_ROWS_MAX, CALL_THREADS_MAX, NODES_MAX, NOTICE_RING_SIZE_BYTES,
+        OFF_CPU_THREADS_MAX, RECORD_FRAMES_MAX, RULES_MAX, RULES_REMEMBERED, TABLE_CHUNK_WORDS,
+        TABLES_MAX, TARGETS_MAX,
     },
     mapping::{MappingEntry, MappingNode},
     probe_config::ProbeConfig,
     sample::{SampleHeader, SignalCode},
+    system_call::{CallInFlight, CallKey, CallOwner, CallSums},
     thinning::Thinning,
     unwind_row::{UnwindRule, register},
 };
@@ -35,6 +37,11 @@ pub(crate) static CONFIG: ProbeConfig = ProbeConfig {
     task_state: 0,
     task_run_delay: 0,
     off_cpu_period_ns: 0,
+    syscall_period_ns: 0,
+    syscall_wants: 0,
+    task_thread_status: 0,
+    task_group_leader: 0,
+    task_comm: 0,
     comm: [0; 16],
 };
 
@@ -95,6 +102,34 @@ pub(crate) static SWITCHED_AT_NS: PerCpuArray<u64, 1> = PerCpuArray::new();
 /// How much of each signal is followed, by its code. The governor writes it while the probe runs.
 #[btf_map]
 pub(crate) static THINNING: Array<Thinning, { SignalCode::ALL.len() }> = Array::new();
+/// System calls in flight, by thread. A thread writes its own element; whoever counts time takes it
+/// out of it in one step.
+#[btf_map]
+pub(crate) static CALLS: HashMap<u32, CallInFlight, { CALL_THREADS_MAX as usize }> = HashMap::new();
+
+/// A table of system calls.
+pub(crate) type CallTable = PerCpuHashMap<CallKey, CallSums, { CALL_ROWS_MAX as usize }>;
+
+/// The two tables of system calls: one is filled while the daemon empties the other. The daemon
+/// sets the size before loading.
+#[btf_map]
+pub(crate) static CALL_TABLE_0: CallTable = PerCpuHashMap::new();
+#[btf_map]
+pub(crate) static CALL_TABLE_1: CallTable = PerCpuHashMap::new();
+
+/// Place of the number of the table that is filled.
+pub(crate) const CALL_TABLE_FILLED: u32 = 0;
+/// Place of the number of rows made since the daemon last set it; nearly right.
+pub(crate) const CALL_ROWS_MADE: u32 = 1;
+
+/// What the daemon and the probe tell each other of the tables.
+#[btf_map]
+pub(crate) static CALL_TABLE_STATE: Array<u64, 2> = Array::new();
+
+/// Whose the rows are, by process.
+#[btf_map]
+pub(crate) static CALL_OWNERS: LruHashMap<u32, CallOwner, { CALL_OWNERS_MAX as usize }> =
+    LruHashMap::new();
 
 /// Counters, one slot for each CPU.
 #[btf_map]

@@ -13,53 +13,15 @@ use aya_ebpf::{
 use profiler_common::{
     counter::Tally,
     departure::Departure,
-    limits::DRAW_PERIOD_NS_MAX,
     sample::{SignalCode, VALUE_DELAY_NS, VALUE_EVENTS, VALUE_RUN_QUEUE_NS, WaitCode},
-    thinning::{HALVINGS_MAX, Thinning},
 };
 
 use crate::{
     draw, emit, filter,
-    maps::{DEPARTURES, SWITCHED_AT_NS, Scratch, THINNING, config},
+    maps::{DEPARTURES, SWITCHED_AT_NS, Scratch, config},
     stack,
     task::{self, state},
 };
-
-/// Wide enough for the halvings there are; tells the verifier that a shift is in bounds.
-const HALVINGS_MASK: u32 = 15;
-const _: () = assert!(HALVINGS_MAX <= HALVINGS_MASK);
-
-/// How much of the signal is followed now.
-#[inline(always)]
-fn thinning() -> Thinning {
-    let Some(thinning) = THINNING.get_ptr(SignalCode::OffCpu as u32) else {
-        return Thinning {
-            since_ns: 0,
-            duty_halvings: 0,
-            rate_halvings: 0,
-        };
-    };
-    // SAFETY: a live map element; the daemon may replace one of its words between two reads, which
-    // are from before or after and both true.
-    unsafe {
-        Thinning {
-            since_ns: (*thinning).since_ns,
-            duty_halvings: (*thinning).duty_halvings,
-            rate_halvings: (*thinning).rate_halvings,
-        }
-    }
-}
-
-/// The period of the draw, as the governor wants it.
-#[inline(always)]
-fn period_ns(thinning: &Thinning) -> u64 {
-    let period_ns = config!(off_cpu_period_ns) << (thinning.rate_halvings & HALVINGS_MASK);
-    if period_ns < DRAW_PERIOD_NS_MAX {
-        period_ns
-    } else {
-        DRAW_PERIOD_NS_MAX
-    }
-}
 
 /// Notes that the current task leaves the CPU.
 #[inline(always)]
@@ -81,7 +43,7 @@ pub(crate) fn leave() {
         _ = DEPARTURES.remove(tid);
         return;
     }
-    let thinning = thinning();
+    let thinning = draw::thinning(SignalCode::OffCpu);
     if !draw::is_one_of(thinning.duty_halvings) {
         emit::tally(SignalCode::OffCpu, Tally::Thinned);
         return;
@@ -135,13 +97,13 @@ pub(crate) fn arrive(ctx: &impl EbpfContext, walk: impl Fn(*mut Scratch)) {
     }
     // SAFETY: as above.
     unsafe { (*departure).left_at_ns = 0 };
-    let thinning = thinning();
+    let thinning = draw::thinning(SignalCode::OffCpu);
     if left.left_at_ns < thinning.since_ns {
         // It left before this was switched off and on again: it may have been back meanwhile.
         return;
     }
     let delay_ns = now - left.left_at_ns;
-    let period_ns = period_ns(&thinning);
+    let period_ns = draw::period_ns(config!(off_cpu_period_ns), &thinning);
     if !draw::is_drawn(delay_ns, period_ns) {
         emit::tally(SignalCode::OffCpu, Tally::Thinned);
         return;
@@ -174,7 +136,7 @@ fn weigh(scratch: *mut Scratch, delay_ns: u64, period_ns: u64, left: &Departure)
     } else {
         queued_ns * period_ns / delay_ns
     };
-    let duty_halvings = left.duty_halvings & HALVINGS_MASK;
+    let duty_halvings = left.duty_halvings & draw::HALVINGS_MASK;
     // SAFETY: a live map element that the caller claimed.
     unsafe {
         let header = &raw mut (*scratch).record.header;

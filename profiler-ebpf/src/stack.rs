@@ -109,6 +109,17 @@ pub(crate) fn take(
     append_kernel_frames(ctx, scratch)
 }
 
+/// The same without the kernel stack, for programs in a task's own context whose kernel stack is
+/// always the same.
+#[inline(always)]
+pub(crate) fn take_user(scratch: *mut Scratch, side: UserSide, walk: impl Fn(*mut Scratch)) {
+    match side {
+        UserSide::Running | UserSide::InKernel => walk(scratch),
+        UserSide::KernelThread => end(scratch, Verdict::KernelThread),
+        UserSide::Unknown => end(scratch, Verdict::NoRegisters),
+    }
+}
+
 /// Says how the walk ended.
 #[inline(always)]
 pub(crate) fn end(scratch: *mut Scratch, verdict: Verdict) {

@@ -11,7 +11,7 @@ use aya_ebpf::{
     },
     programs::PerfEventContext,
 };
-use profiler_common::probe_config::OFFSET_MISSING;
+use profiler_common::{limits::COMM_SIZE_BYTES, probe_config::OFFSET_MISSING};
 
 use crate::maps::{Scratch, config};
 
@@ -201,6 +201,29 @@ pub(crate) mod state {
 #[inline(always)]
 pub(crate) fn run_delay_ns() -> u64 {
     read_task_word(config!(task_run_delay)).unwrap_or(0)
+}
+
+/// Whether the current system call came in by the 32-bit way, whose numbers mean other calls.
+#[inline(always)]
+pub(crate) fn is_compat_call() -> bool {
+    /// `TS_COMPAT`. Source: arch/x86/include/asm/thread_info.h.
+    const COMPAT: u64 = 2;
+    read_task_word(config!(task_thread_status)).is_some_and(|status| status & COMPAT != 0)
+}
+
+/// Name of the first thread of the current process; empty when it cannot be read.
+#[inline(always)]
+pub(crate) fn process_name() -> [u8; COMM_SIZE_BYTES] {
+    let (leader, comm) = (
+        read_task_word(config!(task_group_leader)),
+        config!(task_comm),
+    );
+    let Some(leader) = leader.filter(|_leader| comm != OFFSET_MISSING) else {
+        return [0; COMM_SIZE_BYTES];
+    };
+    let place = (leader + u64::from(comm)) as *const [u8; COMM_SIZE_BYTES];
+    // SAFETY: the helper checks the address.
+    unsafe { bpf_probe_read_kernel(place) }.unwrap_or([0; COMM_SIZE_BYTES])
 }
 
 /// Whether the current task has no user side.

@@ -11,6 +11,11 @@ pub(super) enum EventName {
     Cpu,
     /// Time off the CPU: waiting, by reason, or preempted
     Offcpu,
+    /// Time in system calls, with the stacks that make them
+    Syscall,
+    /// Every system call: how many, how they ended, how long they took
+    #[value(name = "syscall_counts")]
+    SyscallCounts,
 }
 
 impl From<EventName> for Signal {
@@ -18,6 +23,8 @@ impl From<EventName> for Signal {
         match name {
             EventName::Cpu => Self::Cpu,
             EventName::Offcpu => Self::OffCpu,
+            EventName::Syscall => Self::Syscall,
+            EventName::SyscallCounts => Self::SyscallCounts,
         }
     }
 }

@@ -46,6 +46,7 @@ Examples:
   profiler record -F 999 -p 1234 -d 5 -o out.pb.gz one process, 999 times a second
   profiler record -o out.svg -o out.json -- ./app  a command, into two files
   profiler record -e cpu,offcpu -d 10 -o out.svg   on and off the CPU: out.cpu.svg, out.offcpu.svg
+  profiler record -e syscall -d 10 -o calls.svg    time in system calls, by the code that makes them
   profiler record -d 10 -o - | head                collapsed stacks to a pipe")]
 pub struct RecordArgs {
     /// What to watch
@@ -61,6 +62,10 @@ pub struct RecordArgs {
     /// proportion to their length [default: 1000]
     #[arg(long, value_name = "USECS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     offcpu_period: Option<u32>,
+    /// Microseconds from which on the stack of every system call counts; shorter ones are sampled in
+    /// proportion to their length [default: 1000]
+    #[arg(long, value_name = "USECS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    syscall_period: Option<u32>,
     /// Samples a second, on each CPU
     #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
@@ -177,6 +182,9 @@ fn signal_options(args: &RecordArgs) -> SignalOptions {
     let mut options = SignalOptions::of(args.event.iter().copied().map(Signal::from));
     if let Some(period) = args.offcpu_period {
         options.off_cpu_period = Duration::from_micros(period.into());
+    }
+    if let Some(period) = args.syscall_period {
+        options.syscall_period = Duration::from_micros(period.into());
     }
     options
 }

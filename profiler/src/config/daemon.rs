@@ -8,7 +8,12 @@ use super::{ConfigError, MaxMemory, MaxOverhead};
 use crate::model::Signal;
 
 /// What `signals` may name.
-const WATCHABLE: [Signal; 2] = [Signal::Cpu, Signal::OffCpu];
+const WATCHABLE: [Signal; 4] = [
+    Signal::Cpu,
+    Signal::OffCpu,
+    Signal::Syscall,
+    Signal::SyscallCounts,
+];
 
 /// Configuration of the daemon.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -26,7 +31,7 @@ pub struct DaemonConfig {
     pub window_seconds: u64,
     /// Samples a second and CPU.
     pub rate_hz: u32,
-    /// What is watched: `cpu`, `offcpu`.
+    /// What is watched: `cpu`, `offcpu`, `syscall`.
     pub signals: Vec<Signal>,
     /// Whether time off the CPU is measured too: the same as one more of `signals`.
     pub offcpu: bool,
@@ -180,7 +185,7 @@ impl DaemonConfig {
             (
                 !self.signals.is_empty() && self.signals.iter().all(|s| WATCHABLE.contains(s)),
                 "signals",
-                "must name some of cpu, offcpu",
+                "must name some of cpu, offcpu, syscall, syscall_counts",
             ),
             (
                 (1..=1_048_576).contains(&self.spool.size_mib),

@@ -297,7 +297,7 @@ impl Cutter {
                 bail!("the numbers of object files are used up; start again");
             }
         }
-        hooks::detach(&mut host.probe, &self.signals)?;
+        hooks::detach(&mut host.probe, &self.signals);
         host.drain();
         self.cut_last(host)
     }
@@ -343,6 +343,7 @@ impl Cutter {
             start: self.open.start,
             duration: ended.saturating_sub(self.open.started),
         };
+        host.collect_tables(ended.saturating_sub(Duration::from_nanos(1)));
         let mut dropped = std::mem::take(&mut self.dropped);
         let counts = host.take_counts();
         let coverage = host.take_coverage();

@@ -70,14 +70,6 @@ impl Family {
             .filter(|_slices| self.setting.is_on)
             .map(Slices::due)
     }
-
-    /// It is attached or detached at this moment.
-    pub(super) fn restarted_at(&mut self, now: Duration, is_on: bool) {
-        self.is_attached = is_on;
-        if is_on {
-            self.since = now;
-        }
-    }
 }
 
 /// The family that a program belongs to, by its name; none for what no signal is charged with.

@@ -100,6 +100,19 @@ impl CoverageOfAll {
     }
 }
 
+/// A slice that begins or ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SliceSwitch {
+    /// Place of the family.
+    index: usize,
+    /// What it watches.
+    pub(super) signal: Signal,
+    /// Whether it is attached now.
+    pub(super) was_on: bool,
+    /// What samples weigh from now on; absent to be detached.
+    pub(super) weight: Option<f64>,
+}
+
 /// Sums from which a window's [`Coverage`] is made.
 #[derive(Clone, Debug, Default)]
 struct Sums {
@@ -158,10 +171,9 @@ impl Governing {
         probe: &mut Probe,
     ) -> Self {
         let now = clock::monotonic();
-        let plans: Vec<_> = (signals.iter())
-            .filter_map(|signal| plan_of(*signal, rate_hz, budget.governs_cpu))
+        let mut plans: Vec<_> = hooks::families(signals)
+            .filter_map(|signal| plan_of(signal, rate_hz, budget.governs_cpu))
             .collect();
-        let mut plans = plans;
         plans.sort_by_key(|(rank, _plan)| *rank);
         let plans: Vec<_> = plans.into_iter().map(|(_rank, plan)| plan).collect();
         let mut governing = Self {
@@ -201,7 +213,11 @@ impl Governing {
     ///
     /// # Errors
     /// What the kernel refused.
-    pub(super) fn poll(&mut self, probe: &mut Probe, table_size_bytes: u64) -> anyhow::Result<()> {
+    pub(super) fn poll(
+        &mut self,
+        probe: &mut Probe,
+        table_size_bytes: u64,
+    ) -> anyhow::Result<Vec<SliceSwitch>> {
         let now = clock::monotonic();
         self.accrue(now);
         let is_tick = self.tick_due <= now;
@@ -214,7 +230,7 @@ impl Governing {
             self.tick(probe, now, table_size_bytes)?;
             self.begin_counting(probe, now);
         }
-        self.switch_slices(probe)
+        Ok(self.due_switches())
     }
 
     /// What a sample stands for besides itself, by when it was taken.
@@ -408,42 +424,71 @@ impl Governing {
         family.setting = setting;
         let now = clock::monotonic();
         if signal == Signal::Cpu {
-            hooks::switch(probe, signal, true, self.rate_hz / setting.rate_divisor())?;
+            hooks::start(probe, signal, self.rate_hz / setting.rate_divisor())?;
             // A sample stands for as many as would have been taken at the rate asked for.
-            family.ledger.note(now, Some(f64::from(setting.rate_divisor())));
+            let weight = f64::from(setting.rate_divisor());
+            family.ledger.note(now, Some(weight));
             return Ok(());
         }
         if family.plan.thinning == Thinning::Draw && setting.is_on != before.is_on {
-            family.restarted_at(now, setting.is_on);
-            thin(probe, family)?;
-            hooks::switch(probe, signal, setting.is_on, self.rate_hz)?;
+            family.since = now;
+            family.is_attached = setting.is_on;
             family.ledger.note(now, setting.is_on.then_some(1.0));
+            thin(probe, family)?;
+            if setting.is_on {
+                hooks::start(probe, signal, self.rate_hz)?;
+            } else {
+                hooks::stop(probe, signal);
+            }
             return Ok(());
         }
         thin(probe, family)
     }
 
-    /// Attaches and detaches what is in slices, when it is time.
-    fn switch_slices(&mut self, probe: &mut Probe) -> anyhow::Result<()> {
-        for family in &mut self.families {
-            let now = clock::monotonic();
+    /// The slices that are to begin and to end now.
+    fn due_switches(&mut self) -> Vec<SliceSwitch> {
+        let now = clock::monotonic();
+        let switch = |(index, family): (usize, &mut Family)| {
             let duty = family.setting.duty();
-            let Some(switch) = family.slices.as_mut().and_then(|slices| slices.poll(now, duty))
-            else {
-                continue;
-            };
-            let was_on = family.is_attached;
-            let weight = match switch {
+            let weight = match family.slices.as_mut()?.poll(now, duty)? {
                 Switch::On { weight } => Some(weight),
                 Switch::Off => None,
             };
-            if was_on != weight.is_some() {
-                family.restarted_at(now, weight.is_some());
-                thin(probe, family)?;
-                hooks::switch(probe, family.plan.signal, weight.is_some(), self.rate_hz)?;
+            Some(SliceSwitch {
+                index,
+                signal: family.plan.signal,
+                was_on: family.is_attached,
+                weight,
+            })
+        };
+        (self.families.iter_mut().enumerate())
+            .filter_map(switch)
+            .collect()
+    }
+
+    /// Begins a slice, or the pause after one, which is detached already.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub(super) fn begin_slice(
+        &mut self,
+        probe: &mut Probe,
+        switch: &SliceSwitch,
+    ) -> anyhow::Result<()> {
+        let Some(family) = self.families.get_mut(switch.index) else {
+            return Ok(());
+        };
+        let now = clock::monotonic();
+        if switch.was_on != switch.weight.is_some() {
+            family.is_attached = !switch.was_on;
+            // What began in another slice is not known as a whole.
+            family.since = now;
+            thin(probe, family)?;
+            if family.is_attached {
+                hooks::start(probe, switch.signal, self.rate_hz)?;
             }
-            family.ledger.note(now, weight);
         }
+        family.ledger.note(now, switch.weight);
         Ok(())
     }
 

@@ -5,6 +5,9 @@
 use super::probe::{self, Probe, SignalOptions};
 use crate::model::Signal;
 
+/// Signals that system calls are watched for.
+const SYSCALLS: [Signal; 2] = [Signal::Syscall, Signal::SyscallCounts];
+
 /// Starts what is to be watched; gives the number of CPUs that are sampled, zero when none is.
 ///
 /// # Errors
@@ -15,50 +18,46 @@ pub(super) fn attach(
     rate_hz: u32,
 ) -> anyhow::Result<u32> {
     let mut cpus = 0;
-    for signal in &options.signals {
-        cpus = cpus.max(start(probe, *signal, rate_hz)?);
+    for family in families(&options.signals) {
+        cpus = cpus.max(start(probe, family, rate_hz)?);
     }
     Ok(cpus)
 }
 
 /// Stops what was started.
-///
-/// # Errors
-/// What the kernel refused.
-pub(super) fn detach(probe: &mut Probe, signals: &[Signal]) -> anyhow::Result<()> {
-    for signal in signals {
-        stop(probe, *signal)?;
-    }
-    Ok(())
-}
-
-/// Switches one signal on or off, for the governor. One that is on already goes on at the new rate.
-///
-/// # Errors
-/// What the kernel refused.
-pub(super) fn switch(
-    probe: &mut Probe,
-    signal: Signal,
-    is_on: bool,
-    rate_hz: u32,
-) -> anyhow::Result<()> {
-    if is_on {
-        start(probe, signal, rate_hz).map(|_cpus| ())
-    } else {
-        stop(probe, signal)
+pub(super) fn detach(probe: &mut Probe, signals: &[Signal]) {
+    for family in families(signals) {
+        stop(probe, family);
     }
 }
 
-/// Starts one signal; gives the number of CPUs that are sampled.
-fn start(probe: &mut Probe, signal: Signal, rate_hz: u32) -> anyhow::Result<u32> {
-    match signal {
+/// The signals whose probes are needed to watch these, each once: an exact table is filled by the
+/// probe of its signal.
+pub(super) fn families(signals: &[Signal]) -> impl Iterator<Item = Signal> {
+    let is_needed = |family: &Signal| {
+        let watches = |signal: &Signal| signal == family || Some(*signal) == family.table();
+        signals.iter().any(watches)
+    };
+    let tables = Signal::WATCHED.map(Signal::table);
+    (Signal::WATCHED.into_iter())
+        .filter(move |signal| !tables.contains(&Some(*signal)))
+        .filter(is_needed)
+}
+
+/// Starts one family, which is not on. CPU samples may be: they go on at the new rate. Gives the
+/// number of CPUs that are sampled.
+///
+/// # Errors
+/// What the kernel refused.
+pub(super) fn start(probe: &mut Probe, family: Signal, rate_hz: u32) -> anyhow::Result<u32> {
+    match family {
         Signal::Cpu => return Ok(probe::attach_sampling(probe, rate_hz)?.cpus),
         Signal::OffCpu => {
             let hook = probe::attach_off_cpu(probe)?;
             tracing::debug!(hook, "time off the CPU is measured");
         }
-        Signal::Syscall
-        | Signal::SyscallCounts
+        Signal::Syscall => probe::attach_syscalls(probe)?,
+        Signal::SyscallCounts
         | Signal::Alloc
         | Signal::PageFault
         | Signal::Tcp
@@ -68,19 +67,17 @@ fn start(probe: &mut Probe, signal: Signal, rate_hz: u32) -> anyhow::Result<u32>
     Ok(0)
 }
 
-/// Stops one signal.
-#[expect(clippy::unnecessary_wraps, reason = "signals that can fail to stop are to come")]
-fn stop(probe: &mut Probe, signal: Signal) -> anyhow::Result<()> {
-    match signal {
+/// Stops one family, until it is started again.
+pub(super) fn stop(probe: &mut Probe, family: Signal) {
+    match family {
         Signal::Cpu => probe::detach_sampling(probe),
         Signal::OffCpu => probe::detach_off_cpu(probe),
-        Signal::Syscall
-        | Signal::SyscallCounts
+        Signal::Syscall => probe::detach_syscalls(probe),
+        Signal::SyscallCounts
         | Signal::Alloc
         | Signal::PageFault
         | Signal::Tcp
         | Signal::TcpCounts
         | Signal::Imported => {}
     }
-    Ok(())
 }

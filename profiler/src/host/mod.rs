@@ -4,6 +4,7 @@
 //! is a type of `model`, and `run` connects them.
 
 pub mod aggregate;
+mod call_rows;
 mod command;
 mod continuous;
 pub mod daemon;

@@ -144,8 +144,9 @@ pub fn record(
     host.log_counters();
     let cost = host.cost(started.saturating_sub(begun));
     let coverage = host.take_coverage();
-    hooks::detach(&mut host.probe, &options.signals.signals)?;
+    hooks::detach(&mut host.probe, &options.signals.signals);
     host.drain();
+    host.collect_tables(clock::monotonic());
     progress(Progress::Naming);
     let span = Span {
         start: span_start,

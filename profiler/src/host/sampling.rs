@@ -18,10 +18,13 @@ use profiler_common::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
+    call_rows,
     governing::{CoverageOfAll, Governed, Governing},
     kernel_counts::KernelCounts,
     naming, object,
-    probe::{self, Filter, KernelMapping, Probe, ProbeOptions, SignalOptions, Unwinding},
+    probe::{
+        self, CallTable, Filter, KernelMapping, Probe, ProbeOptions, SignalOptions, Unwinding,
+    },
     process::{Changes, Object, ProcessTable, processes_by_cpu_time},
     ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
     scheduler_text::SchedulerText,
@@ -104,6 +107,8 @@ pub(super) struct Host {
     undecodable: u64,
     /// Keeps it all within its budget, once something is attached.
     pub(super) governing: Option<Governing>,
+    /// Rows that an exact table has room for.
+    table_rows: u64,
     /// What the probe had counted when it was last asked.
     counted: KernelCounts,
     refreshed_at: Duration,
@@ -142,6 +147,7 @@ impl Host {
             vdso: naming::read_vdso(),
             undecodable: 0,
             governing: None,
+            table_rows: u64::from(probe::call_rows()),
             counted: KernelCounts::default(),
             refreshed_at: clock::monotonic(),
         };
@@ -185,11 +191,30 @@ impl Host {
 
     /// Has the governor do what is due.
     fn govern(&mut self) -> anyhow::Result<()> {
+        let (table_size_bytes, _rules) = self.tables.kernel_use();
         let Some(governing) = &mut self.governing else {
             return Ok(());
         };
-        let (table_size_bytes, _rules) = self.tables.kernel_use();
-        governing.poll(&mut self.probe, table_size_bytes)
+        let switches = governing.poll(&mut self.probe, table_size_bytes)?;
+        for switch in switches {
+            if switch.was_on {
+                self.end_slice(&switch);
+            }
+            if let Some(governing) = &mut self.governing {
+                governing.begin_slice(&mut self.probe, &switch)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a slice: what its probe counted in a table weighs as much as the slice does.
+    fn end_slice(&mut self, switch: &SliceSwitch) {
+        if switch.weight.is_none() {
+            hooks::stop(&mut self.probe, switch.signal);
+        }
+        if switch.signal.table().is_some() {
+            self.collect_tables(clock::monotonic());
+        }
     }
 
     /// What happened to each signal since this was last asked.
@@ -226,9 +251,39 @@ impl Host {
                 Err(_malformed) => self.windows.lose(Loss::Undecodable),
             }
         }
+        self.collect_full_tables(now);
         (self.probe.flush_log)();
         for pid in self.processes.forget_ended(now) {
             self.windows.forget_labels(pid);
+        }
+    }
+
+    /// Takes the exact tables when they are half full, long before the window is over.
+    fn collect_full_tables(&mut self, now: Duration) {
+        let rows = self.probe.call_table().map_or(0, |table| table.rows_made());
+        if self.table_rows / 2 < rows {
+            self.collect_tables(now);
+        }
+    }
+
+    /// Takes the exact tables as they are at `at`, with what goes on at that moment counted so far.
+    /// What cannot be taken now is taken later; only its window is wrong then.
+    pub(super) fn collect_tables(&mut self, at: Duration) {
+        if let Err(error) = self.probe.charge_calls_in_flight() {
+            tracing::warn!("system calls in flight are not counted: {error:#}");
+        }
+        let rows = match self.probe.call_table().map(CallTable::take_rows) {
+            Some(Ok(rows)) => rows,
+            Some(Err(error)) => {
+                tracing::warn!("the table of system calls stays for later: {error:#}");
+                return;
+            }
+            None => return,
+        };
+        for row in &rows {
+            let sample = call_rows::to_sample(row, at);
+            let weight = self.weight_of(&sample);
+            self.windows.add(sample, weight, &self.processes);
         }
     }
 

@@ -49,6 +49,20 @@ pub enum ProbeError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A program could not be run.
+    #[error("run the BPF program {program}")]
+    Run {
+        /// Its name.
+        program: &'static str,
+        /// What the kernel said.
+        source: aya::programs::ProgramError,
+    },
+    /// The table of system calls could not be taken.
+    #[error("take the table of system calls: needs Linux 5.6")]
+    CallTable {
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The list of CPUs could not be read.
     #[error("read the list of CPUs from {path}")]
     Cpus {

@@ -13,9 +13,13 @@ use aya_log::EbpfLogger;
 use profiler_common::{
     ABI_VERSION,
     counter::{Counter, Tally, slot_of},
-    limits::{COMM_SIZE_BYTES, DRAW_PERIOD_NS_MAX, NODES_MAX, OFF_CPU_THREADS_MAX},
+    limits::{
+        CALL_OWNERS_MAX, CALL_ROWS_MAX, CALL_TABLE_SIZE_BYTES, CALL_THREADS_MAX, COMM_SIZE_BYTES,
+        DRAW_PERIOD_NS_MAX, NODES_MAX, OFF_CPU_THREADS_MAX,
+    },
     probe_config::{FILTER_CGROUP, FILTER_COMM, FILTER_PID, OFFSET_MISSING, ProbeConfig},
     sample::SignalCode,
+    system_call::{CallSums, SYSCALL_COUNTS, SYSCALL_STACKS},
     thinning::Thinning,
 };
 
@@ -23,9 +27,11 @@ use super::{
     KernelMappings, KernelRules, KernelTables, ProbeError,
     abi::Abi,
     btf::KernelTypes,
-    off_cpu::{Arrival, Link, load_off_cpu},
+    off_cpu::{Arrival, load_off_cpu},
     options::ProbeOptions,
+    raw::Link,
     sys,
+    syscall::{Syscalls, load_syscalls},
 };
 use crate::model::{Pid, Signal};
 
@@ -46,6 +52,11 @@ const SAMPLE_SIZE_BYTES: u32 = 512;
 /// Waits a second and CPU that the ring has room for. A guess: with a period of 1 ms, three CPUs'
 /// worth of threads that wait in turns make as many.
 const WAITS_HZ: u32 = 3_000;
+
+/// Bytes that the kernel adds to a row of a table, its key included. A guess from its structs.
+const ROW_OVERHEAD_BYTES: usize = 72;
+/// Signals that system calls are watched for.
+const SYSCALL_SIGNALS: [Signal; 2] = [Signal::Syscall, Signal::SyscallCounts];
 
 /// How user stacks are followed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -77,6 +88,8 @@ pub struct Probe {
     pub(super) sampler: &'static str,
     /// How the end of a wait off the CPU is seen, when waits are measured.
     pub(super) off_cpu: Option<Arrival>,
+    /// How system calls are watched, when they are.
+    pub(super) syscalls: Option<Syscalls>,
     /// Mappings by process.
     pub mappings: KernelMappings,
     /// Unwind tables by slot.
@@ -95,6 +108,8 @@ pub struct Probe {
     pub(super) sampling: Vec<PerfEventLink>,
     /// Keeps the measurement of time off the CPU on.
     pub(super) off_cpu_links: Vec<Link>,
+    /// Keeps system calls watched.
+    pub(super) syscall_links: Vec<Link>,
     /// Keeps the measurement of run time on.
     pub(super) run_time: Option<OwnedFd>,
 }
@@ -124,6 +139,10 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         .map_max_entries("MAPPINGS", nodes)
         .map_max_entries("TARGETS", nodes)
         .map_max_entries("DEPARTURES", departures_wanted(options))
+        .map_max_entries("CALLS", when_syscalls(options, CALL_THREADS_MAX))
+        .map_max_entries("CALL_TABLE_0", when_syscalls(options, call_rows()))
+        .map_max_entries("CALL_TABLE_1", when_syscalls(options, call_rows()))
+        .map_max_entries("CALL_OWNERS", when_syscalls(options, CALL_OWNERS_MAX))
         .load(OBJECT)
         .map_err(ProbeError::Load)?;
     let mut logger = EbpfLogger::init(&mut object).map_err(ProbeError::Log)?;
@@ -140,9 +159,15 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
     } else {
         None
     };
+    let syscalls = if options.signals.watches(&SYSCALL_SIGNALS) {
+        Some(load_syscalls(&mut object, sampler)?)
+    } else {
+        None
+    };
     let mut probe = Probe {
         sampler,
         off_cpu,
+        syscalls,
         mappings: KernelMappings::new(take_map(&mut object, "MAPPINGS")?)?,
         tables: Some((
             KernelRules::new(take_map(&mut object, "RULES")?)?,
@@ -156,6 +181,7 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         thinning: typed_map(&mut object, "THINNING")?,
         sampling: Vec::new(),
         off_cpu_links: Vec::new(),
+        syscall_links: Vec::new(),
         run_time: sys::enable_run_time_stats().ok(),
         object,
     };
@@ -221,6 +247,24 @@ fn departures_wanted(options: &ProbeOptions) -> u32 {
     }
 }
 
+/// What the watching of system calls needs: the least that the kernel takes while they are not.
+fn when_syscalls(options: &ProbeOptions, count: u32) -> u32 {
+    if options.signals.watches(&SYSCALL_SIGNALS) {
+        count
+    } else {
+        // A map that forgets the oldest has a few for each CPU at least.
+        options.cpus.saturating_mul(2).max(2)
+    }
+}
+
+/// Rows of a table of system calls: as many as fit its memory, which grows with the CPUs.
+pub fn call_rows() -> u32 {
+    let cpus = aya::util::nr_cpus().unwrap_or(1);
+    let row_size_bytes = ROW_OVERHEAD_BYTES + cpus * size_of::<CallSums>();
+    let rows = CALL_TABLE_SIZE_BYTES as usize / row_size_bytes;
+    u32::try_from(rows).map_or(CALL_ROWS_MAX, |rows| rows.min(CALL_ROWS_MAX))
+}
+
 /// Two seconds of samples, in bytes, as a power of two.
 fn ring_size_bytes(options: &ProbeOptions) -> u32 {
     let drawn = [Signal::OffCpu, Signal::Syscall, Signal::Alloc, Signal::Tcp];
@@ -284,6 +328,20 @@ fn probe_config(options: &ProbeOptions) -> ProbeConfig {
             })
             .unwrap_or(OFFSET_MISSING),
         off_cpu_period_ns: period_ns(options.signals.off_cpu_period),
+        syscall_period_ns: period_ns(options.signals.syscall_period),
+        syscall_wants: when(options.signals.watches(&[Signal::Syscall]), SYSCALL_STACKS)
+            | when(
+                options.signals.watches(&[Signal::SyscallCounts]),
+                SYSCALL_COUNTS,
+            ),
+        task_thread_status: (types.as_ref())
+            .and_then(|types| {
+                let info = types.offset_of("task_struct", "thread_info")?;
+                info.checked_add(types.offset_of("thread_info", "status")?)
+            })
+            .unwrap_or(OFFSET_MISSING),
+        task_group_leader: task("group_leader"),
+        task_comm: task("comm"),
         user_regs_offset: KERNEL_STACK_SIZE_BYTES - REGISTERS_SIZE_BYTES,
         frame_pointers_only: u32::from(options.unwinding == Unwinding::FramePointers),
         task_in_execve_bits: types

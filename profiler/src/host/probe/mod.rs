@@ -7,6 +7,7 @@
 mod abi;
 mod attach;
 mod btf;
+mod call_table;
 mod error;
 mod kernel_mappings;
 mod kernel_rules;
@@ -14,8 +15,10 @@ mod kernel_tables;
 mod load;
 mod off_cpu;
 mod options;
+mod raw;
 mod survey;
 mod sys;
+mod syscall;
 mod thinning;
 
 pub use self::{
@@ -23,13 +26,15 @@ pub use self::{
         Sampling, SamplingClock, attach_lifecycle, attach_sampling, detach_sampling,
         open_process_events,
     },
+    call_table::{CallRow, CallTable},
     error::ProbeError,
     kernel_mappings::{KernelMapping, KernelMappings},
     kernel_rules::KernelRules,
     kernel_tables::{KernelTables, PreparedTable},
-    load::{Filter, Probe, Unwinding, load},
+    load::{Filter, Probe, Unwinding, call_rows, load},
     off_cpu::{attach_off_cpu, detach_off_cpu},
     options::{ProbeOptions, SignalOptions},
     survey::{Finding, Survey, survey},
+    syscall::{attach_syscalls, detach_syscalls},
     thinning::RunTime,
 };

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use aya::{
-    Ebpf,
-    programs::{KProbe, RawTracePoint, kprobe::KProbeLink, raw_trace_point::RawTracePointLink},
-};
+use aya::{Ebpf, programs::KProbe};
 
 use super::{
     Probe, ProbeError,
     load::{TABLE_SAMPLER, program_mut},
+    raw::{Link, attach_raw, load_raw},
 };
 
 /// The program that sees a task leave the CPU, and its tracepoint.
@@ -30,15 +28,6 @@ pub(super) struct Arrival {
     program: &'static str,
     /// The tracepoint or function that it is attached to.
     hook: &'static str,
-}
-
-/// What holds a program of this family at its hook; gone, it is detached.
-#[expect(dead_code, reason = "only held")]
-pub(super) enum Link {
-    /// At a raw tracepoint.
-    Raw(RawTracePointLink),
-    /// At a function.
-    KProbe(KProbeLink),
 }
 
 /// Loads what measures time off the CPU, and finds the first hook for the end of a wait that the
@@ -93,29 +82,6 @@ fn attach_kprobe(object: &mut Ebpf, arrival: Arrival) -> Result<Link, ProbeError
             program: name,
             source,
         })
-}
-
-/// Loads a program for a raw tracepoint.
-fn load_raw(object: &mut Ebpf, name: &'static str) -> Result<(), ProbeError> {
-    let program: &mut RawTracePoint = program_mut(object, name)?;
-    program.load().map_err(|source| ProbeError::LoadProgram {
-        program: name,
-        source,
-    })
-}
-
-/// Attaches a loaded program to its raw tracepoint.
-fn attach_raw(
-    object: &mut Ebpf,
-    (name, tracepoint): (&'static str, &str),
-) -> Result<Link, ProbeError> {
-    let program: &mut RawTracePoint = program_mut(object, name)?;
-    let link = program.attach(tracepoint);
-    let link = link.and_then(|id| program.take_link(id));
-    link.map(Link::Raw).map_err(|source| ProbeError::Attach {
-        program: name,
-        source,
-    })
 }
 
 /// Starts measuring time off the CPU, which the probe was loaded for; says at which hook waits end.

@@ -15,6 +15,10 @@ const CLOSE_ON_EXEC: libc::c_ulong = 1 << 3;
 const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
 /// `BPF_ENABLE_STATS` of bpf(2).
 const BPF_ENABLE_STATS: libc::c_long = 32;
+/// `BPF_MAP_LOOKUP_AND_DELETE_BATCH` of bpf(2). Since: Linux 5.6.
+const BPF_MAP_LOOKUP_AND_DELETE_BATCH: libc::c_long = 25;
+/// `MEMBARRIER_CMD_GLOBAL` of membarrier(2).
+const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1;
 /// `BPF_STATS_RUN_TIME`
 const RUN_TIME: u32 = 0;
 
@@ -107,6 +111,89 @@ pub(super) fn delete_map_element(map: BorrowedFd<'_>, key: u32) -> io::Result<()
             size_of::<MapElement>(),
         )
     };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Arguments of bpf(2) for many elements of a map.
+#[repr(C)]
+#[derive(Default)]
+struct MapBatch {
+    /// Address of the place to go on from; zero at the start.
+    in_batch: u64,
+    /// Address of the place where the next one begins.
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    /// Room for so many; then how many there are.
+    count: u32,
+    map: u32,
+    element_flags: u64,
+    flags: u64,
+}
+
+/// Elements that were taken out of a map.
+pub(super) struct Taken {
+    /// How many.
+    pub(super) count: u32,
+    /// Where to go on; `None` when that was all.
+    pub(super) next: Option<u32>,
+}
+
+/// Takes elements out of a hash map, from `cursor` on: at most `count`, which `keys` and `values`
+/// have room for.
+pub(super) fn take_batch(
+    map: BorrowedFd<'_>,
+    cursor: Option<u32>,
+    keys: &mut [u8],
+    values: &mut [u8],
+    count: u32,
+) -> io::Result<Taken> {
+    let mut next = 0_u32;
+    let mut batch = MapBatch {
+        in_batch: cursor
+            .as_ref()
+            .map_or(0, |cursor| std::ptr::from_ref(cursor) as u64),
+        out_batch: std::ptr::from_mut(&mut next) as u64,
+        keys: keys.as_mut_ptr() as u64,
+        values: values.as_mut_ptr() as u64,
+        count,
+        map: u32::try_from(map.as_raw_fd()).map_err(|_negative| io::ErrorKind::InvalidInput)?,
+        ..MapBatch::default()
+    };
+    // SAFETY: the kernel reads and writes the arguments, and four bytes at each place; the caller
+    // gives room for `count` keys and values of this map, on every CPU. All live until after.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_MAP_LOOKUP_AND_DELETE_BATCH,
+            std::ptr::from_mut(&mut batch),
+            size_of::<MapBatch>(),
+        )
+    };
+    if result == 0 {
+        return Ok(Taken {
+            count: batch.count,
+            next: Some(next),
+        });
+    }
+    let error = io::Error::last_os_error();
+    if error.raw_os_error() == Some(libc::ENOENT) {
+        return Ok(Taken {
+            count: batch.count,
+            next: None,
+        });
+    }
+    Err(error)
+}
+
+/// Waits until every program that runs now, with preemption off, has ended: the kernel waits for
+/// each CPU to pass through a state in which none can be running. Since: Linux 4.3.
+pub(super) fn wait_for_programs() -> io::Result<()> {
+    // SAFETY: the command takes no memory.
+    let result = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
     if result < 0 {
         return Err(io::Error::last_os_error());
     }

@@ -9,13 +9,14 @@ use profiler_common::{
         FLAG_FALLBACK, SampleHeader, SignalCode, VALUE_DELAY_NS, VALUE_EVENTS, VALUE_RUN_QUEUE_NS,
         Verdict, WaitCode,
     },
+    system_call::CALL_COMPAT,
 };
 use zerocopy::FromBytes as _;
 
 use super::DecodeError;
 use crate::model::{
-    Avma, Event, FileOffset, Measured, ObjectId, Pid, Signal, StackEnd, StackSample, Tid,
-    Truncation, UserFrame, Values, Wait,
+    Avma, Event, FileOffset, Measured, ObjectId, Pid, Signal, StackEnd, StackSample, Subject,
+    Syscall, Tid, Truncation, UserFrame, Values, Wait,
 };
 
 /// Reads one sample record.
@@ -41,7 +42,7 @@ pub fn decode_sample(record: &[u8]) -> Result<StackSample, DecodeError> {
         comm: decode_comm(&header.comm),
         cgroup_id: header.cgroup_id,
         measured: decode_measured(&header)?,
-        about: Vec::new(),
+        about: decode_subject(&header)?,
         user: words.by_ref().take(user_count).map(decode_frame).collect(),
         kernel: words.map(Avma).collect(),
         end: decode_end(header.verdict)?,
@@ -75,6 +76,21 @@ fn decode_measured(header: &SampleHeader) -> Result<Measured, DecodeError> {
         events: value(VALUE_EVENTS),
         run_queue: Duration::from_nanos(value(VALUE_RUN_QUEUE_NS)),
     })
+}
+
+/// What the sample is about besides code.
+fn decode_subject(header: &SampleHeader) -> Result<Vec<Subject>, DecodeError> {
+    if header.signal != SignalCode::Syscall as u8 {
+        return Ok(Vec::new());
+    }
+    let (call, _rest) =
+        u32::read_from_prefix(&header.subject).map_err(|_short| DecodeError::Short {
+            found_bytes: header.subject.len(),
+        })?;
+    Ok(vec![Subject::InCall(Syscall {
+        number: call & !CALL_COMPAT,
+        is_compat: call & CALL_COMPAT != 0,
+    })])
 }
 
 /// Values of a signal, as its value types have them.
@@ -151,7 +167,10 @@ mod tests {
     use profiler_common::sample::{SampleHeader, SignalCode, Verdict, WaitCode};
     use zerocopy::IntoBytes as _;
 
-    use super::{DecodeError, Measured, StackEnd, Truncation, UserFrame, Wait, decode_sample};
+    use super::{
+        CALL_COMPAT, DecodeError, Measured, Signal, StackEnd, Subject, Syscall, Truncation,
+        UserFrame, Wait, decode_sample,
+    };
     use crate::model::{Avma, FileOffset, ObjectId};
 
     /// The one place that knows how a record is laid out for these tests.
@@ -231,6 +250,27 @@ mod tests {
             Measured::OnCpu,
             decode_sample(header.as_bytes()).unwrap().measured
         );
+    }
+
+    #[test]
+    fn a_call_carries_its_number_and_its_weighted_values() {
+        let mut header = SampleHeader {
+            signal: SignalCode::Syscall as u8,
+            values: [1_000_000, 5, 0, 0],
+            ..SampleHeader::default()
+        };
+        header.subject[..4].copy_from_slice(&(CALL_COMPAT | 3).to_ne_bytes());
+        let sample = decode_sample(header.as_bytes()).unwrap();
+        let call = Syscall {
+            number: 3,
+            is_compat: true,
+        };
+        assert_eq!(vec![Subject::InCall(call)], sample.about);
+        let measured = Measured::Counted {
+            signal: Signal::Syscall,
+            values: [1_000_000, 5, 0, 0],
+        };
+        assert_eq!(measured, sample.measured);
     }
 
     #[test]
