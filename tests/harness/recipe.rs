@@ -177,6 +177,10 @@ pub(super) const RECIPES: &[Recipe] = &[
         flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
         ..c("crowd", &["crowd.c"])
     },
+    Recipe {
+        flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
+        ..c("calls", &["calls.c"])
+    },
     c("pingpong", &["pingpong.c"]),
 ];
 

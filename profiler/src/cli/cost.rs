@@ -26,6 +26,12 @@ struct CostReport {
     /// Runs of the program at the end of waits, and time inside it.
     off_cpu_arrive_runs: u64,
     off_cpu_arrive_ns: u128,
+    /// Runs of the program at the start of system calls, and time inside it.
+    syscall_enter_runs: u64,
+    syscall_enter_ns: u128,
+    /// Runs of the program at the end of system calls, and time inside it.
+    syscall_leave_runs: u64,
+    syscall_leave_ns: u128,
     /// User frames that the sampling program walked.
     frames_walked: u64,
     /// Bytes of unwind tables in the kernel.
@@ -44,6 +50,7 @@ pub(super) fn write(path: &Path, recording: &Recording) -> anyhow::Result<()> {
     let quality = (recording.profiles.first()).map(|profile| &profile.quality);
     let quality = quality.context("a recording has a profile")?;
     let [leave, arrive] = recording.cost.off_cpu.unwrap_or_default();
+    let [call_begin, call_end] = recording.cost.syscalls.unwrap_or_default();
     let sampler = recording.cost.sampler;
     let report = CostReport {
         samples: quality.samples,
@@ -54,6 +61,10 @@ pub(super) fn write(path: &Path, recording: &Recording) -> anyhow::Result<()> {
         off_cpu_leave_ns: leave.0.as_nanos(),
         off_cpu_arrive_runs: arrive.1,
         off_cpu_arrive_ns: arrive.0.as_nanos(),
+        syscall_enter_runs: call_begin.1,
+        syscall_enter_ns: call_begin.0.as_nanos(),
+        syscall_leave_runs: call_end.1,
+        syscall_leave_ns: call_end.0.as_nanos(),
         frames_walked: recording.cost.frames_walked,
         table_size_bytes: recording.cost.table_size_bytes,
         started_after_ms: recording.cost.started_after.as_millis(),

@@ -277,7 +277,11 @@ fn overwrite_line(text: &str) {
 /// Says what was recorded, how good it is, and where it went.
 fn summarize(recording: &Recording, written: &[PathBuf]) {
     for profile in &recording.profiles {
-        eprint(&render::top(profile, TOP_FUNCTIONS));
+        if profile.signal == Signal::SyscallCounts {
+            eprint(&render::calls(profile, TOP_FUNCTIONS));
+        } else {
+            eprint(&render::top(profile, TOP_FUNCTIONS));
+        }
         if profile.signal == Signal::OffCpu {
             eprint(&reasons_line(profile));
         }

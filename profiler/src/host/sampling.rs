@@ -69,6 +69,8 @@ pub struct Cost {
     pub sampler: Option<(Duration, u64)>,
     /// Time inside the programs at the start and at the end of a wait off the CPU, and their runs.
     pub off_cpu: Option<[(Duration, u64); 2]>,
+    /// Time inside the programs at the start and at the end of a system call, and their runs.
+    pub syscalls: Option<[(Duration, u64); 2]>,
     /// Samples that the probe sent.
     pub samples_sent: u64,
     /// User frames walked.
@@ -420,6 +422,7 @@ impl Host {
         Cost {
             sampler: self.probe.sampler_run_time(),
             off_cpu: self.probe.off_cpu_run_time(),
+            syscalls: self.probe.syscall_run_time(),
             samples_sent: self.probe.tally(SignalCode::Cpu, Tally::Sent),
             frames_walked: self.probe.count(Counter::FramesWalked),
             table_size_bytes,

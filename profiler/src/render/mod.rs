@@ -12,6 +12,7 @@
 //! | speedscope | `speedscope` | `speedscope` |
 //! | own JSON | `json` | `json` |
 
+mod call_table;
 mod collapsed;
 mod diff;
 mod format;
@@ -25,6 +26,7 @@ mod table;
 mod units;
 
 pub use self::{
+    call_table::calls,
     collapsed::CollapsedError,
     diff::{Difference, DifferenceError, Normalize},
     format::{Format, FormatError, ReadError, WriteError, read, write},

@@ -22,4 +22,5 @@ mod mixed_load;
 
 mod daemon;
 mod off_cpu;
+mod syscall;
 mod watch;

@@ -13,6 +13,7 @@ use super::{
     off_cpu::attach_off_cpu,
     options::{ProbeOptions, SignalOptions},
     sys,
+    syscall::attach_syscalls,
 };
 use crate::model::{Pid, Signal};
 
@@ -89,6 +90,7 @@ pub fn survey() -> Survey {
         ),
         cycle_counter(clock),
         off_cpu(),
+        system_calls(),
         process_records(),
         finding(
             "user registers in system calls",
@@ -213,6 +215,29 @@ fn off_cpu() -> Finding {
         attempt().map(|hook| format!("waits begin at sched_switch and end at {hook}")),
         "no off-CPU profiles",
         "kernel 6.14 or later (sched_exit_tp), or one with CONFIG_KPROBE_EVENTS",
+    )
+}
+
+/// Whether system calls can be watched: attaches it, and takes it away again.
+fn system_calls() -> Finding {
+    let attempt = || {
+        let mut probe = load(&ProbeOptions {
+            filter: Filter::default(),
+            unwinding: Unwinding::Auto,
+            rate_hz: TRIAL_RATE_HZ,
+            cpus: 1,
+            signals: SignalOptions {
+                syscall_period: TRIAL_PERIOD,
+                ..SignalOptions::of([Signal::Syscall])
+            },
+        })?;
+        attach_syscalls(&mut probe)
+    };
+    finding(
+        "system calls",
+        attempt().map(|()| "counted between sys_enter and sys_exit".to_owned()),
+        "no profiles of system calls",
+        "kernel 5.12 or later, with CONFIG_HAVE_SYSCALL_TRACEPOINTS",
     )
 }
 
