@@ -53,5 +53,6 @@ pub(super) const UPLOADS_AT_ONCE_MAX: usize = 4;
 /// Unit in which memory is handed out.
 pub(super) const MEMORY_UNIT_BYTES: usize = 1 << 10;
 
-/// How much larger a batch is in memory than on the wire, measured on batches of a busy host.
-pub(super) const MEMORY_FACTOR: usize = 4;
+/// How much larger a batch is in memory than on the wire. Measured on first batches, where all is
+/// new: 5; later ones hold less.
+pub(super) const MEMORY_FACTOR: usize = 6;

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::{JoinError, spawn_blocking},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -51,6 +54,7 @@ pub struct Ingest {
     pub(super) stop: CancellationToken,
     pub(super) uploads: Arc<Semaphore>,
     pub(super) upload_sequences: Mutex<UploadSequences>,
+    decoding: Semaphore,
     memory: Arc<Semaphore>,
     memory_units: u32,
     log: Throttle,
@@ -75,6 +79,7 @@ impl Ingest {
             stop: settings.stop,
             uploads: Arc::new(Semaphore::new(UPLOADS_AT_ONCE_MAX)),
             upload_sequences: Mutex::default(),
+            decoding: Semaphore::new(threads()),
             memory: Arc::new(Semaphore::new(permits)),
             memory_units,
             log: Throttle::new(LOG_INTERVAL),
@@ -95,6 +100,21 @@ impl Ingest {
             .min(self.memory_units);
         let memory = Arc::clone(&self.memory).acquire_many_owned(units).await;
         memory.expect("the semaphore is never closed")
+    }
+
+    /// Runs work that decodes messages, on a thread that may take its time. As many at once as there
+    /// are processors: more are not quicker, and each holds its message in several forms.
+    ///
+    /// # Errors
+    /// The work panicked.
+    pub(super) async fn decode<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let turn = self.decoding.acquire().await;
+        let done = spawn_blocking(work).await;
+        drop(turn);
+        done
     }
 
     /// Notes that the store has no room.
@@ -119,4 +139,9 @@ impl Ingest {
             tracing::warn!(who, why, held_back, "a client was refused");
         }
     }
+}
+
+/// Threads that decode at once.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

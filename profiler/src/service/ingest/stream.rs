@@ -202,7 +202,8 @@ impl Stream {
         loop {
             let (ingest, client) = (Arc::clone(&self.ingest), Arc::clone(&self.client));
             let bytes = frame.clone();
-            let delivery = spawn_blocking(move || deliver(&ingest, &client, turn, &bytes)).await;
+            let work = move || deliver(&ingest, &client, turn, &bytes);
+            let delivery = self.ingest.decode(work).await;
             match delivery.map_err(|_panic| StreamError::Thread)?? {
                 Delivery::Full { reason } => {
                     self.ingest.note_full(&reason);

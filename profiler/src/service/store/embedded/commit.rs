@@ -99,8 +99,9 @@ impl Inner {
         &self,
         sender: SenderId,
         sequence: u64,
-        batch: Batch,
+        mut batch: Batch,
     ) -> Result<Appended, StoreError> {
+        (self.state().dictionary).leave_out_known(&mut batch.definitions);
         // Outside the locks: the expensive part, and senders do not wait for one another's.
         let record = encode_record(sender, sequence, &batch)?;
         let (done, appended) = oneshot::channel();

@@ -17,6 +17,11 @@ use crate::{
 /// Ids of a sender that stand for others, because another hash already had the id.
 pub(super) type Aliases<Id> = HashMap<(SenderId, Id), Id>;
 
+/// Whether a naming is worth more than the one that is known: any name, where there was none.
+fn is_better(naming: &Naming, known: &Naming) -> bool {
+    matches!((naming, known), (Naming::Named(_), Naming::Unnamed(_)))
+}
+
 /// Everything that is defined.
 #[derive(Debug, Default)]
 pub(super) struct Dictionary {
@@ -104,6 +109,31 @@ impl Dictionary {
         (self.stack_aliases.get(&(sender, id)).copied()).unwrap_or(id)
     }
 
+    /// Leaves out of definitions what says nothing new. Daemons of one fleet, and every daemon that
+    /// connects again, define mostly what is known.
+    pub(super) fn leave_out_known(&self, definitions: &mut Definitions) {
+        (definitions.frames).retain(|frame| !self.is_frame_known(frame));
+        definitions.frames.shrink_to_fit();
+        (definitions.stacks).retain(|stack| !self.is_stack_known(stack));
+        definitions.stacks.shrink_to_fit();
+    }
+
+    /// Whether a frame is defined, and not better now than before.
+    fn is_frame_known(&self, frame: &FrameDefinition) -> bool {
+        let place = self.frame_places.get(&frame.hash.id().0);
+        let known = place.and_then(|place| self.frames.get(to_index(*place)));
+        known.is_some_and(|known| {
+            known.hash == frame.hash && !is_better(&frame.naming, &known.naming)
+        })
+    }
+
+    /// Whether a stack is defined.
+    fn is_stack_known(&self, stack: &StackDefinition) -> bool {
+        let place = self.stack_places.get(&stack.hash.id().0);
+        let known = place.and_then(|place| self.stacks.get(to_index(*place)));
+        known.is_some_and(|known| known.high == stack.hash.high())
+    }
+
     /// Takes what a sender defines. What is new is written at the next flush.
     pub(super) fn define(&mut self, sender: SenderId, definitions: Definitions) {
         for frame in definitions.frames {
@@ -150,9 +180,7 @@ impl Dictionary {
                 self.fresh_frames.push(id);
             }
             Some(known) => {
-                let is_better = matches!(known.naming, Naming::Unnamed(_))
-                    && matches!(frame.naming, Naming::Named(_));
-                if is_better {
+                if is_better(&frame.naming, &known.naming) {
                     *known = Arc::new(frame);
                     self.fresh_frames.push(id);
                 }
@@ -306,6 +334,36 @@ mod tests {
         assert_eq!([1, 2], addresses);
         assert_eq!(2, dictionary.size().collisions);
         assert_eq!(2, dictionary.size().stacks);
+    }
+
+    #[test]
+    fn what_is_known_is_left_out_but_for_better_names() {
+        let mut dictionary = Dictionary::default();
+        let named = fixture::frame(1);
+        let mut unnamed = fixture::frame(2);
+        unnamed.naming = Naming::Unnamed(Reason::Stripped);
+        let stack = StackDefinition {
+            hash: StackHash(7 << 64 | 8),
+            frames: vec![named.hash.id()],
+        };
+        let definitions = Definitions {
+            frames: vec![named.clone(), unnamed.clone()],
+            stacks: vec![stack.clone()],
+        };
+        dictionary.define(SenderId(1), definitions.clone());
+        let mut again = definitions;
+        let mut other_stack = stack;
+        other_stack.hash = StackHash(9 << 64 | 8);
+        again.stacks.push(other_stack.clone());
+        unnamed.naming = named.naming.clone();
+        again.frames.push(unnamed.clone());
+        dictionary.leave_out_known(&mut again);
+        assert_eq!(vec![unnamed], again.frames, "a name for what had none");
+        assert_eq!(
+            vec![other_stack],
+            again.stacks,
+            "another hash with the same id"
+        );
     }
 
     #[test]
