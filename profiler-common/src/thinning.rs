@@ -5,7 +5,9 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// How much of a signal is followed. All zero: everything.
-#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[derive(
+    Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq,
+)]
 #[repr(C)]
 pub struct Thinning {
     /// When the signal was last switched on, monotonic clock, nanoseconds. What began before is not

@@ -119,12 +119,7 @@ fn outcome_of(call: u32, result: i64) -> u16 {
 
 /// Sends the stack of a call with a probability of its length over the period.
 #[inline(always)]
-fn draw_stack(
-    begun: &CallInFlight,
-    length_ns: u64,
-    period_ns: u64,
-    walk: impl Fn(*mut Scratch),
-) {
+fn draw_stack(begun: &CallInFlight, length_ns: u64, period_ns: u64, walk: impl Fn(*mut Scratch)) {
     if !draw::is_drawn(length_ns, period_ns) {
         emit::tally(SignalCode::Syscall, Tally::Thinned);
         return;

@@ -154,7 +154,15 @@ mod tests {
         for text in ["", "1", "%", "0%", "-1%", "101%", "nan%", "inf%", "none"] {
             text.parse::<MaxOverhead>().unwrap_err();
         }
-        for text in ["", "1", "MiB", "31MiB", "-64MiB", "99999999999999999GiB", "1.5GiB"] {
+        for text in [
+            "",
+            "1",
+            "MiB",
+            "31MiB",
+            "-64MiB",
+            "99999999999999999GiB",
+            "1.5GiB",
+        ] {
             text.parse::<MaxMemory>().unwrap_err();
         }
     }

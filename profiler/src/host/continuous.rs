@@ -19,6 +19,7 @@ use profiler_common::counter::Tally;
 use super::{
     aggregate::{ProfileFacts, Window, build_profile, period},
     governing::{Budget, Governing},
+    governor::Relief,
     hooks,
     kernel_counts::KernelCounts,
     labels::{LabelRules, Labeler},
@@ -173,6 +174,9 @@ fn name_all(
     let mut namer = Namer::new(inlines);
     for job in jobs {
         for (window, facts) in &job.windows {
+            if Relief::Names <= job.cost.governed.relief {
+                namer.forget();
+            }
             let names = namer.name(window, &job.objects, vdso);
             deliver(WatchedWindow {
                 profile: build_profile(window, &names, facts),

@@ -88,11 +88,7 @@ pub(super) fn family_of_program(name: &str) -> Option<Signal> {
 
 /// What can be done to a family, with its place in the order: the one that is thinned first has the
 /// lowest. None for what has no probe of its own.
-pub(super) fn plan_of(
-    signal: Signal,
-    rate_hz: u32,
-    governs_cpu: bool,
-) -> Option<(u8, FamilyPlan)> {
+pub(super) fn plan_of(signal: Signal, rate_hz: u32, governs_cpu: bool) -> Option<(u8, FamilyPlan)> {
     let sliced = FamilyPlan {
         signal,
         thinning: Thinning::Slices,
@@ -104,9 +100,21 @@ pub(super) fn plan_of(
         cost_per_run: TRACEPOINT_COST,
     };
     let (rank, plan) = match signal {
-        Signal::Alloc => (0, FamilyPlan { cost_per_run: UPROBE_COST, ..sliced }),
+        Signal::Alloc => (
+            0,
+            FamilyPlan {
+                cost_per_run: UPROBE_COST,
+                ..sliced
+            },
+        ),
         Signal::PageFault => (1, sliced),
-        Signal::Syscall => (2, FamilyPlan { cost_per_run: SYSCALL_COST, ..sliced }),
+        Signal::Syscall => (
+            2,
+            FamilyPlan {
+                cost_per_run: SYSCALL_COST,
+                ..sliced
+            },
+        ),
         Signal::Tcp => (3, sliced),
         Signal::OffCpu => (
             4,
@@ -138,5 +146,58 @@ fn cpu_plan(like: FamilyPlan, rate_hz: u32, is_governed: bool) -> FamilyPlan {
         may_stop: false,
         cost_per_run: CPU_SAMPLE_COST,
         ..like
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Family, Signal, family_of_program, plan_of};
+
+    #[test]
+    fn what_costs_most_is_thinned_first() {
+        let mut ranked: Vec<_> = (Signal::WATCHED.into_iter())
+            .filter_map(|signal| plan_of(signal, 99, true))
+            .collect();
+        ranked.sort_by_key(|(rank, _plan)| *rank);
+        let order: Vec<_> = ranked.iter().map(|(_, plan)| plan.signal).collect();
+        let expected = [
+            Signal::Alloc,
+            Signal::PageFault,
+            Signal::Syscall,
+            Signal::Tcp,
+            Signal::OffCpu,
+            Signal::Cpu,
+        ];
+        assert_eq!(expected.as_slice(), order);
+    }
+
+    #[test]
+    fn a_rate_falls_to_ten_a_second_and_no_further() {
+        let halvings = |rate_hz, governs| {
+            let (_rank, plan) = plan_of(Signal::Cpu, rate_hz, governs).unwrap();
+            plan.rate_halvings_max
+        };
+        assert_eq!((3, 0), (halvings(99, true), halvings(99, false)));
+        assert_eq!((0, 6), (halvings(7, true), halvings(999, true)));
+    }
+
+    #[test]
+    fn a_program_belongs_to_the_family_of_its_name() {
+        let of = family_of_program;
+        assert_eq!(Some(Signal::Cpu), of("cpu_frame_pointers"));
+        assert_eq!(Some(Signal::OffCpu), of("off_cpu_leave"));
+        assert_eq!(Some(Signal::Syscall), of("syscall_enter"));
+        assert_eq!(None, of("process_exec"));
+    }
+
+    #[test]
+    fn a_table_is_watched_by_the_family_that_fills_it() {
+        let (_rank, plan) = plan_of(Signal::Syscall, 99, true).unwrap();
+        let family = Family::start(plan, Duration::ZERO, 1);
+        assert!(family.watches(Signal::Syscall) && family.watches(Signal::SyscallCounts));
+        assert!(!family.watches(Signal::TcpCounts));
+        assert!(family.slices_due().is_none(), "never off, so never due");
     }
 }

@@ -10,7 +10,7 @@ use super::{
     families::{Family, family_of_program, plan_of},
     governor::{
         FamilyCost, FamilyState, Governor, Measurement, Memory, Relief, STATISTICS_WINDOW, Setting,
-        Slices, Switch, TICK, Thinning,
+        Switch, TICK, Thinning,
     },
     hooks,
     kernel_counts::code_of,
@@ -37,6 +37,16 @@ pub struct Budget {
     pub governs_cpu: bool,
     /// Whether the kernel counts run times all the time, and not only now and then.
     pub counts_always: bool,
+}
+
+impl Budget {
+    /// No limit of anything.
+    pub const UNLIMITED: Self = Self {
+        overhead: MaxOverhead(None),
+        memory: MaxMemory(None),
+        governs_cpu: false,
+        counts_always: false,
+    };
 }
 
 /// What the governor says of itself.
@@ -89,8 +99,8 @@ impl CoverageOfAll {
     /// Of one signal; one that nobody governs is watched all the time.
     pub(super) fn of(&self, signal: Signal) -> Coverage {
         let mut families = self.families.iter();
-        let found = families
-            .find(|(watched, _, _)| *watched == signal || watched.table() == Some(signal));
+        let found =
+            families.find(|(watched, _, _)| *watched == signal || watched.table() == Some(signal));
         let (duty, represented) = found.map_or((1.0, 1.0), |(_, duty, share)| (*duty, *share));
         Coverage {
             duty,
@@ -249,8 +259,8 @@ impl Governing {
         let seconds = sums.seconds.max(f64::MIN_POSITIVE);
         let duties = sums.duty_seconds.iter().zip(&self.families);
         let family = |(duty, family): (&f64, &Family)| {
-            let represented = (family.slices.as_ref())
-                .map_or(1.0, |slices| slices.represented_share(now));
+            let represented =
+                (family.slices.as_ref()).map_or(1.0, |slices| slices.represented_share(now));
             (family.plan.signal, (duty / seconds).min(1.0), represented)
         };
         CoverageOfAll {
@@ -319,8 +329,7 @@ impl Governing {
             let signal = family_of_program(run_time.program);
             let families = self.families.iter().zip(&mut spent);
             for (family, sum) in families.filter(|(family, _)| Some(family.plan.signal) == signal) {
-                let runs = u32::try_from(run_time.runs).unwrap_or(u32::MAX);
-                *sum += run_time.time + family.plan.cost_per_run * runs;
+                *sum += run_time.time + entering(family.plan.cost_per_run, run_time.runs);
             }
         }
         spent
@@ -380,7 +389,12 @@ impl Governing {
         let drain = counted.drain_cpu.saturating_sub(last.drain_cpu);
         let pairs = counted.records.iter().zip(&last.records);
         let records: Vec<(u64, u64)> = pairs
-            .map(|(now, before)| (now.0.saturating_sub(before.0), now.1.saturating_sub(before.1)))
+            .map(|(now, before)| {
+                (
+                    now.0.saturating_sub(before.0),
+                    now.1.saturating_sub(before.1),
+                )
+            })
             .collect();
         let all: u64 = records.iter().map(|(records, _lost)| records).sum();
         let cost = |(index, family): (usize, &Family)| {
@@ -400,7 +414,11 @@ impl Governing {
         };
         let families = self.families.iter().enumerate().map(cost).collect();
         let own = counted.process_cpu.saturating_sub(last.process_cpu);
-        let own = if all == 0 { own } else { own.saturating_sub(drain) };
+        let own = if all == 0 {
+            own
+        } else {
+            own.saturating_sub(drain)
+        };
         self.while_on.clear();
         Measurement {
             elapsed,
@@ -506,6 +524,12 @@ impl Governing {
             };
         }
     }
+}
+
+/// What entering a program so many times costs.
+fn entering(once: Duration, runs: u64) -> Duration {
+    let once_ns = u64::try_from(once.as_nanos()).unwrap_or(u64::MAX);
+    Duration::from_nanos(once_ns.saturating_mul(runs))
 }
 
 /// Tells the probe how much of a family it follows.

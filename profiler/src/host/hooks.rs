@@ -6,7 +6,6 @@ use super::probe::{self, Probe, SignalOptions};
 use crate::model::Signal;
 
 /// Signals that system calls are watched for.
-const SYSCALLS: [Signal; 2] = [Signal::Syscall, Signal::SyscallCounts];
 
 /// Starts what is to be watched; gives the number of CPUs that are sampled, zero when none is.
 ///

@@ -3,18 +3,24 @@
 use std::{
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
 use prometheus_client::{
     encoding::text::encode,
-    metrics::{counter::ConstCounter, gauge::ConstGauge},
+    metrics::{
+        counter::ConstCounter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+    },
     registry::{Registry, Unit},
 };
 
 use super::{
     continuous::WatchedWindow,
+    governing::Governed,
+    governor::FamilyState,
     own_use::OwnUse,
     sampling::Cost,
     ship::{ShipState, Shipper},
@@ -57,7 +63,7 @@ impl DaemonState {
         sums.lost += quality.lost_total();
         sums.truncated += quality.truncated_total();
         sums.frames_unnamed = quality.frames_unnamed;
-        sums.cost = window.cost;
+        sums.cost = window.cost.clone();
         sums.last_window = Some(now);
     }
 
@@ -255,6 +261,60 @@ fn gauges(sums: &Sums, ship: &ShipState, own: OwnUse) -> [Metric; 8] {
     ]
 }
 
+/// What the governor measured and decided.
+fn governor_metrics(registry: &mut Registry, governed: &Governed) {
+    let mut gauge = |name: &str, help: &str, value: f64| {
+        registry.register(name, help, ConstGauge::new(value));
+    };
+    gauge(
+        "overhead_ratio",
+        "Share of the host's CPU that profiling took, last second",
+        governed.overhead,
+    );
+    gauge(
+        "overhead_budget_ratio",
+        "Share of the host's CPU that profiling may take; 0 for no limit",
+        governed.budget.unwrap_or(0.0),
+    );
+    #[expect(clippy::cast_precision_loss, reason = "bytes far below 2^53")]
+    let memory = governed.memory_size_bytes as f64;
+    gauge(
+        "memory_size_bytes",
+        "Memory of the daemon and of its maps in the kernel",
+        memory,
+    );
+    let families: [(&str, &str, fn(&FamilyState) -> f64); 3] = [
+        (
+            "signal_overhead_ratio",
+            "Share of the host's CPU that a signal took, last second",
+            |family| family.overhead,
+        ),
+        (
+            "signal_duty_ratio",
+            "Share of the time, or of what is drawn, for which a signal is on; 0 when it is off",
+            |family| family.setting.duty(),
+        ),
+        (
+            "signal_rate_divisor",
+            "How many times lower than asked for the rate of a signal is",
+            |family| f64::from(family.setting.rate_divisor()),
+        ),
+    ];
+    for (name, help, value) in families {
+        let metric = Family::<[(&str, &str); 1], Gauge<f64, AtomicU64>>::default();
+        for family in &governed.families {
+            let labels = [("signal", family.signal.as_str())];
+            metric.get_or_create(&labels).set(value(family));
+        }
+        registry.register(name, help, metric);
+    }
+    let relief = Family::<[(&str, &str); 1], Gauge>::default();
+    relief
+        .get_or_create(&[("given_up", governed.relief.as_str())])
+        .set(1);
+    registry.register("memory_relief", "What is given up for memory", relief);
+}
+
 /// The metrics as text.
 fn metrics(sums: &Sums, ship: &ShipState) -> String {
     let own = OwnUse::read();
@@ -271,17 +331,7 @@ fn metrics(sums: &Sums, ship: &ShipState) -> String {
         registry.register_with_unit(name, help, Unit::Seconds, seconds);
     };
     time("cpu", "CPU time of the daemon itself", own.cpu);
-    if let Some((run_time, _runs)) = sums.cost.sampler {
-        time(
-            "sampler_run_time",
-            "Time inside the sampling program",
-            run_time,
-        );
-    }
-    if let Some((_time, runs)) = sums.cost.sampler {
-        let help = "Runs of the sampling program";
-        registry.register("sampler_runs", help, ConstCounter::new(runs));
-    }
+    governor_metrics(&mut registry, &sums.cost.governed);
     let mut text = String::new();
     encode(&mut text, &registry).expect("writing to memory does not fail");
     text

@@ -34,7 +34,9 @@ pub(super) fn map_size_bytes() -> u64 {
         let facts = fs::read_to_string(entry.ok()?.path()).ok()?;
         // Programs have a size too, but no type of map.
         facts.contains("map_type:").then_some(())?;
-        let line = facts.lines().find_map(|line| line.strip_prefix("memlock:"))?;
+        let line = facts
+            .lines()
+            .find_map(|line| line.strip_prefix("memlock:"))?;
         line.trim().parse::<u64>().ok()
     });
     sizes.sum()

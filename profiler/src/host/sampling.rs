@@ -19,7 +19,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
     call_rows,
-    governing::{CoverageOfAll, Governed, Governing},
+    governing::{CoverageOfAll, Governed, Governing, SliceSwitch},
+    governor::Relief,
+    hooks,
     kernel_counts::KernelCounts,
     naming, object,
     probe::{
@@ -198,6 +200,7 @@ impl Host {
             return Ok(());
         };
         let switches = governing.poll(&mut self.probe, table_size_bytes)?;
+        self.windows.cramp(Relief::Stacks <= governing.relief());
         for switch in switches {
             if switch.was_on {
                 self.end_slice(&switch);
@@ -225,13 +228,6 @@ impl Host {
         governing.map(Governing::take_coverage).unwrap_or_default()
     }
 
-    /// What a sample stands for besides itself.
-    fn weight_of(&self, sample: &StackSample) -> f64 {
-        self.governing.as_ref().map_or(1.0, |governing| {
-            governing.weight_of(sample.measured.signal(), sample.taken_at)
-        })
-    }
-
     /// Takes everything the kernel has for us: what happened to processes first, so that samples
     /// meet the mappings they were taken with.
     pub(super) fn drain(&mut self) {
@@ -247,7 +243,7 @@ impl Host {
         while let Some(record) = self.probe.samples.next() {
             match decode_sample(&record) {
                 Ok(sample) => {
-                    let weight = self.weight_of(&sample);
+                    let weight = weight_of(self.governing.as_ref(), &sample);
                     self.windows.add(sample, weight, &self.processes);
                 }
                 Err(_malformed) => self.windows.lose(Loss::Undecodable),
@@ -284,7 +280,7 @@ impl Host {
         };
         for row in &rows {
             let sample = call_rows::to_sample(row, at);
-            let weight = self.weight_of(&sample);
+            let weight = weight_of(self.governing.as_ref(), &sample);
             self.windows.add(sample, weight, &self.processes);
         }
     }
@@ -428,9 +424,18 @@ impl Host {
             table_size_bytes,
             rules,
             started_after,
-            governed: (self.governing.as_ref()).map(Governing::state).unwrap_or_default(),
+            governed: (self.governing.as_ref())
+                .map(Governing::state)
+                .unwrap_or_default(),
         }
     }
+}
+
+/// What a sample stands for besides itself.
+fn weight_of(governing: Option<&Governing>, sample: &StackSample) -> f64 {
+    governing.map_or(1.0, |governing| {
+        governing.weight_of(sample.measured.signal(), sample.taken_at)
+    })
 }
 
 /// Where the bytes of an object are, when they can be had.

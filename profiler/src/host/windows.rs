@@ -26,6 +26,8 @@ pub(super) struct Windows {
     end: Option<Duration>,
     /// Labels threads, where labels are wanted.
     pub(super) labeler: Option<Labeler>,
+    /// Whether windows hold fewer stacks than usual.
+    is_cramped: bool,
     /// Where the stacks of waits begin, when waits are measured.
     pub(super) scheduler: Option<SchedulerText>,
 }
@@ -37,6 +39,7 @@ impl Default for Windows {
             next: Signal::WATCHED.map(Window::new),
             end: None,
             labeler: None,
+            is_cramped: false,
             scheduler: None,
         }
     }
@@ -96,11 +99,21 @@ impl Windows {
         self.end = Some(end);
     }
 
+    /// Has windows hold fewer stacks than usual, or as many again. What there is stays.
+    pub(super) fn cramp(&mut self, is_cramped: bool) {
+        self.is_cramped = is_cramped;
+        for window in self.current.iter_mut().chain(&mut self.next) {
+            window.is_cramped = is_cramped;
+        }
+    }
+
     /// Takes these windows; the next ones go on, without an end yet.
     pub(super) fn cut(&mut self) -> [Window; Signal::WATCHED.len()] {
         self.end = None;
         let next = std::mem::replace(&mut self.next, Signal::WATCHED.map(Window::new));
-        std::mem::replace(&mut self.current, next)
+        let cut = std::mem::replace(&mut self.current, next);
+        self.cramp(self.is_cramped);
+        cut
     }
 
     /// Takes all there is when sampling has stopped.

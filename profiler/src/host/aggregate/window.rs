@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{limits::STACKS_MAX, place::Place};
+use super::{
+    limits::{STACKS_CRAMPED_MAX, STACKS_MAX},
+    place::Place,
+};
 use crate::model::{
     LabelSet, Loss, Measured, Pid, Signal, StackEnd, StackSample, Task, Tid, Truncation, UserFrame,
     Values, Wait,
@@ -47,6 +50,8 @@ pub struct Window {
     pub filtered: u64,
     /// Samples lost here.
     pub lost: BTreeMap<Loss, u64>,
+    /// Whether it holds fewer stacks than usual, to spare memory.
+    pub is_cramped: bool,
     /// What rounding left over of weighted values, for the next sample.
     rest: [f64; VALUES],
 }
@@ -71,8 +76,10 @@ impl Window {
     /// Counts a sample that stands for `weight` of its kind. Bare frames have been located already
     /// where that was possible.
     pub fn add_weighted(&mut self, sample: &StackSample, labels: LabelSet, weight: f64) {
-        let task = (self.tasks).intern((sample.pid, sample.tid, sample.comm.clone(), labels));
-        let stack = self.stacks.intern(places(sample).into());
+        let room = self.room();
+        let task = (sample.pid, sample.tid, sample.comm.clone(), labels);
+        let task = self.tasks.intern(task, room);
+        let stack = self.stacks.intern(places(sample).into(), room);
         let (Some(task), Some(stack)) = (task, stack) else {
             self.lose(Loss::TableFull);
             return;
@@ -88,6 +95,15 @@ impl Window {
         match sample.end {
             StackEnd::Complete | StackEnd::NoUserStack => self.complete += 1,
             StackEnd::Truncated(reason) => *self.truncated.entry(reason).or_default() += 1,
+        }
+    }
+
+    /// Distinct stacks, and threads, that it has room for.
+    fn room(&self) -> usize {
+        if self.is_cramped {
+            STACKS_CRAMPED_MAX
+        } else {
+            STACKS_MAX
         }
     }
 
@@ -245,11 +261,11 @@ impl<T> Default for Interner<T> {
 
 impl<T: Clone + Eq + std::hash::Hash> Interner<T> {
     /// The number of a value; `None` when it is new and there is no room.
-    fn intern(&mut self, value: T) -> Option<u32> {
+    fn intern(&mut self, value: T, room: usize) -> Option<u32> {
         if let Some(number) = self.numbers.get(&value) {
             return Some(*number);
         }
-        if STACKS_MAX <= self.values.len() {
+        if room <= self.values.len() {
             return None;
         }
         let number = u32::try_from(self.values.len()).ok()?;

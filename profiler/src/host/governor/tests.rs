@@ -121,7 +121,10 @@ fn families_are_cut_in_their_order_and_recover_backwards() {
             .take_while(|settings| settings[place] != Setting::FULL)
             .count()
     };
-    assert!(full_again(1) < full_again(0), "the last cut comes back first");
+    assert!(
+        full_again(1) < full_again(0),
+        "the last cut comes back first"
+    );
 }
 
 #[test]
@@ -267,7 +270,10 @@ fn nothing_periodic_keeps_in_step_with_slices() {
     for period in [0.25, 0.5, 1.0] {
         let pulse = |seconds: f64| f64::from(u8::from(seconds % period < period / 4.0));
         let ratio = mean(&pulse, &|_| 0.25);
-        assert!((ratio - 1.0).abs() < 0.03, "{ratio} at a period of {period}");
+        assert!(
+            (ratio - 1.0).abs() < 0.03,
+            "{ratio} at a period of {period}"
+        );
     }
     let busy = |seconds: f64| seconds % 20.0 < 10.0;
     let load = |seconds: f64| if busy(seconds) { 10.0 } else { 1.0 };

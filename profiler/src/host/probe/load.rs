@@ -5,9 +5,7 @@ use std::{fs, os::fd::OwnedFd, time::Duration};
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
-    programs::{
-        PerfEvent, Program, ProgramError, RawTracePoint, perf_event::PerfEventLink,
-    },
+    programs::{PerfEvent, Program, ProgramError, RawTracePoint, perf_event::PerfEventLink},
 };
 use aya_log::EbpfLogger;
 use profiler_common::{

@@ -77,11 +77,10 @@ fn attach_kprobe(object: &mut Ebpf, arrival: Arrival) -> Result<Link, ProbeError
     let program: &mut KProbe = program_mut(object, name)?;
     let link = program.attach(arrival.hook, 0);
     let link = link.and_then(|id| program.take_link(id));
-    link.map(Link::KProbe)
-        .map_err(|source| ProbeError::Attach {
-            program: name,
-            source,
-        })
+    link.map(Link::KProbe).map_err(|source| ProbeError::Attach {
+        program: name,
+        source,
+    })
 }
 
 /// Starts measuring time off the CPU, which the probe was loaded for; says at which hook waits end.

@@ -205,6 +205,7 @@ mod tests {
                 rate_effective_hz: rate,
                 duty_cycle: 0.25,
                 windows_lost: 1,
+                overhead: 0.0,
             },
             ..HostWindow::default()
         }
