@@ -110,6 +110,23 @@ impl CoverageOfAll {
     }
 }
 
+impl SliceSwitch {
+    /// Whether nothing changes for what is in the tables: it is on, stays on, and is not thinned.
+    #[expect(clippy::float_cmp, reason = "exactly one when it was never off")]
+    pub(super) fn goes_on_whole(&self, weight: f64) -> bool {
+        self.stays_on && weight == 1.0
+    }
+}
+
+/// What the rest of the program knows of its own work.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct OwnWork {
+    /// CPU time that taking samples out of the ring took so far.
+    pub(super) drain_cpu: Duration,
+    /// Bytes of unwind tables in the kernel.
+    pub(super) table_size_bytes: u64,
+}
+
 /// A slice that begins or ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SliceSwitch {
@@ -118,9 +135,9 @@ pub(super) struct SliceSwitch {
     /// What it watches.
     pub(super) signal: Signal,
     /// Whether it is attached now.
-    pub(super) was_on: bool,
-    /// What samples weigh from now on; absent to be detached.
-    pub(super) weight: Option<f64>,
+    pub(super) is_on: bool,
+    /// Whether it is to be attached.
+    stays_on: bool,
 }
 
 /// Sums from which a window's [`Coverage`] is made.
@@ -205,7 +222,7 @@ impl Governing {
             map_size_bytes: map_size_bytes(),
             memory_size_bytes: 0,
         };
-        governing.last = governing.count(probe, now);
+        governing.last = governing.count(probe, now, Duration::ZERO);
         governing.begin_counting(probe, now);
         governing
     }
@@ -226,7 +243,7 @@ impl Governing {
     pub(super) fn poll(
         &mut self,
         probe: &mut Probe,
-        table_size_bytes: u64,
+        own: &OwnWork,
     ) -> anyhow::Result<Vec<SliceSwitch>> {
         let now = clock::monotonic();
         self.accrue(now);
@@ -237,7 +254,7 @@ impl Governing {
             self.end_counting(probe, now);
         }
         if is_tick {
-            self.tick(probe, now, table_size_bytes)?;
+            self.tick(probe, now, own)?;
             self.begin_counting(probe, now);
         }
         Ok(self.due_switches())
@@ -336,7 +353,7 @@ impl Governing {
     }
 
     /// What can be counted at any time.
-    fn count(&self, probe: &Probe, now: Duration) -> Counted {
+    fn count(&self, probe: &Probe, now: Duration, drain_cpu: Duration) -> Counted {
         let records = |family: &Family| {
             code_of(family.plan.signal).map_or((0, 0), |code| {
                 let lost = probe.tally(code, Tally::RingFull);
@@ -346,7 +363,7 @@ impl Governing {
         Counted {
             at: now,
             process_cpu: clock::process_cpu(),
-            drain_cpu: clock::thread_cpu(),
+            drain_cpu,
             records: self.families.iter().map(records).collect(),
         }
     }
@@ -356,14 +373,14 @@ impl Governing {
         &mut self,
         probe: &mut Probe,
         now: Duration,
-        table_size_bytes: u64,
+        own: &OwnWork,
     ) -> anyhow::Result<()> {
         self.tick_due = now + TICK;
-        let counted = self.count(probe, now);
+        let counted = self.count(probe, now, own.drain_cpu);
         let measurement = self.measurement(&counted);
         self.last = counted;
         let resident = OwnUse::read().resident_size_bytes;
-        self.memory_size_bytes = resident + self.map_size_bytes + table_size_bytes;
+        self.memory_size_bytes = resident + self.map_size_bytes + own.table_size_bytes;
         self.memory.tick(self.memory_size_bytes);
         if self.governor.tick(&measurement) {
             tracing::debug!(
@@ -401,7 +418,7 @@ impl Governing {
             let (records, lost) = records.get(index).copied().unwrap_or_default();
             let on_share = family.ledger.on_time(last.at, counted.at).as_secs_f64() / seconds;
             let kernel = self.while_on.get(index).copied().flatten();
-            // The thread that drains the ring works for whose records they are.
+            // Who drains the ring works for whose records they are.
             #[expect(clippy::cast_precision_loss, reason = "records of a second")]
             let part = records as f64 / all.max(1) as f64;
             let drained = part * drain.as_secs_f64() / seconds / on_share.max(1e-3);
@@ -414,17 +431,12 @@ impl Governing {
         };
         let families = self.families.iter().enumerate().map(cost).collect();
         let own = counted.process_cpu.saturating_sub(last.process_cpu);
-        let own = if all == 0 {
-            own
-        } else {
-            own.saturating_sub(drain)
-        };
         self.while_on.clear();
         Measurement {
             elapsed,
             cpus: self.cpus,
             families,
-            own,
+            own: own.saturating_sub(drain),
         }
     }
 
@@ -464,27 +476,43 @@ impl Governing {
     }
 
     /// The slices that are to begin and to end now.
-    fn due_switches(&mut self) -> Vec<SliceSwitch> {
+    fn due_switches(&self) -> Vec<SliceSwitch> {
         let now = clock::monotonic();
-        let switch = |(index, family): (usize, &mut Family)| {
-            let duty = family.setting.duty();
-            let weight = match family.slices.as_mut()?.poll(now, duty)? {
-                Switch::On { weight } => Some(weight),
-                Switch::Off => None,
-            };
+        let switch = |(index, family): (usize, &Family)| {
+            let switch = family.slices.as_ref()?.poll(now, family.setting.duty())?;
             Some(SliceSwitch {
                 index,
                 signal: family.plan.signal,
-                was_on: family.is_attached,
-                weight,
+                is_on: family.is_attached,
+                stays_on: switch == Switch::On,
             })
         };
-        (self.families.iter_mut().enumerate())
+        (self.families.iter().enumerate())
             .filter_map(switch)
             .collect()
     }
 
-    /// Begins a slice, or the pause after one, which is detached already.
+    /// A slice is over, and detached if it is to be: gives what its samples stood for.
+    pub(super) fn end_slice(&mut self, probe: &mut Probe, switch: &SliceSwitch) -> f64 {
+        if !switch.stays_on {
+            hooks::stop(probe, switch.signal);
+        }
+        let now = clock::monotonic();
+        let Some(family) = self.families.get_mut(switch.index) else {
+            return 1.0;
+        };
+        let Some(slices) = &mut family.slices else {
+            return 1.0;
+        };
+        if switch.stays_on {
+            return slices.mean_weight(now);
+        }
+        family.ledger.note(now, None);
+        family.is_attached = false;
+        slices.pause(now, family.setting.duty())
+    }
+
+    /// After a slice: begins the next one, or has the probe forget what it knows.
     ///
     /// # Errors
     /// What the kernel refused.
@@ -496,18 +524,34 @@ impl Governing {
         let Some(family) = self.families.get_mut(switch.index) else {
             return Ok(());
         };
-        let now = clock::monotonic();
-        if switch.was_on != switch.weight.is_some() {
-            family.is_attached = !switch.was_on;
+        if switch.is_on != switch.stays_on {
             // What began in another slice is not known as a whole.
-            family.since = now;
+            family.since = clock::monotonic();
             thin(probe, family)?;
-            if family.is_attached {
-                hooks::start(probe, switch.signal, self.rate_hz)?;
-            }
         }
-        family.ledger.note(now, switch.weight);
+        if !switch.stays_on {
+            return Ok(());
+        }
+        if !switch.is_on {
+            hooks::start(probe, switch.signal, self.rate_hz)?;
+            family.is_attached = true;
+        }
+        let now = clock::monotonic();
+        if let Some(slices) = &mut family.slices {
+            let (weight, due) = slices.begin(now, family.setting.duty());
+            family.ledger.note(now, Some(weight));
+            family.ledger.note(due, Some(1.0));
+        }
         Ok(())
+    }
+
+    /// What the rows of a table stand for that were counted in the slice that runs.
+    pub(super) fn weight_of_table(&self, table: Signal) -> f64 {
+        let mut families = self.families.iter();
+        let slices = families
+            .find(|family| family.watches(table))
+            .and_then(|family| family.slices.as_ref());
+        slices.map_or(1.0, |slices| slices.mean_weight(clock::monotonic()))
     }
 
     /// Adds the time since this was last done to the sums of the window.

@@ -19,9 +19,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
     call_rows,
-    governing::{CoverageOfAll, Governed, Governing, SliceSwitch},
+    governing::{CoverageOfAll, Governed, Governing, OwnWork, SliceSwitch},
     governor::Relief,
-    hooks,
     kernel_counts::KernelCounts,
     naming, object,
     probe::{
@@ -111,6 +110,8 @@ pub(super) struct Host {
     undecodable: u64,
     /// Keeps it all within its budget, once something is attached.
     pub(super) governing: Option<Governing>,
+    /// CPU time that taking samples out of the ring took so far.
+    drain_cpu: Duration,
     /// Rows that an exact table has room for.
     table_rows: u64,
     /// What the probe had counted when it was last asked.
@@ -151,6 +152,7 @@ impl Host {
             vdso: naming::read_vdso(),
             undecodable: 0,
             governing: None,
+            drain_cpu: Duration::ZERO,
             table_rows: u64::from(probe::call_rows()),
             counted: KernelCounts::default(),
             refreshed_at: clock::monotonic(),
@@ -196,29 +198,35 @@ impl Host {
     /// Has the governor do what is due.
     fn govern(&mut self) -> anyhow::Result<()> {
         let (table_size_bytes, _rules) = self.tables.kernel_use();
+        let own = OwnWork {
+            drain_cpu: self.drain_cpu,
+            table_size_bytes,
+        };
         let Some(governing) = &mut self.governing else {
             return Ok(());
         };
-        let switches = governing.poll(&mut self.probe, table_size_bytes)?;
+        let switches = governing.poll(&mut self.probe, &own)?;
         self.windows.cramp(Relief::Stacks <= governing.relief());
         for switch in switches {
-            if switch.was_on {
-                self.end_slice(&switch);
-            }
-            if let Some(governing) = &mut self.governing {
-                governing.begin_slice(&mut self.probe, &switch)?;
-            }
+            self.switch_slice(&switch)?;
         }
         Ok(())
     }
 
-    /// Ends a slice: what its probe counted in a table weighs as much as the slice does.
-    fn end_slice(&mut self, switch: &SliceSwitch) {
-        if switch.weight.is_none() {
-            hooks::stop(&mut self.probe, switch.signal);
+    /// Ends a slice, or begins one. What the probe counted in a table weighs as much as the slice.
+    fn switch_slice(&mut self, switch: &SliceSwitch) -> anyhow::Result<()> {
+        let Some(governing) = &mut self.governing else {
+            return Ok(());
+        };
+        if switch.is_on {
+            let weight = governing.end_slice(&mut self.probe, switch);
+            if switch.signal.table().is_some() && !switch.goes_on_whole(weight) {
+                self.collect_weighted(clock::monotonic(), weight);
+            }
         }
-        if switch.signal.table().is_some() {
-            self.collect_tables(clock::monotonic());
+        match &mut self.governing {
+            Some(governing) => governing.begin_slice(&mut self.probe, switch),
+            None => Ok(()),
         }
     }
 
@@ -240,6 +248,7 @@ impl Host {
             self.handle(event, now, &mut changes);
         }
         self.apply(&changes);
+        let begun = clock::thread_cpu();
         while let Some(record) = self.probe.samples.next() {
             match decode_sample(&record) {
                 Ok(sample) => {
@@ -250,6 +259,7 @@ impl Host {
             }
         }
         self.collect_full_tables(now);
+        self.drain_cpu += clock::thread_cpu().saturating_sub(begun);
         (self.probe.flush_log)();
         for pid in self.processes.forget_ended(now) {
             self.windows.forget_labels(pid);
@@ -267,6 +277,14 @@ impl Host {
     /// Takes the exact tables as they are at `at`, with what goes on at that moment counted so far.
     /// What cannot be taken now is taken later; only its window is wrong then.
     pub(super) fn collect_tables(&mut self, at: Duration) {
+        let weight = (self.governing.as_ref()).map_or(1.0, |governing| {
+            governing.weight_of_table(Signal::SyscallCounts)
+        });
+        self.collect_weighted(at, weight);
+    }
+
+    /// The same for rows that stand for `weight` of their kind.
+    fn collect_weighted(&mut self, at: Duration, weight: f64) {
         if let Err(error) = self.probe.charge_calls_in_flight() {
             tracing::warn!("system calls in flight are not counted: {error:#}");
         }
@@ -280,7 +298,6 @@ impl Host {
         };
         for row in &rows {
             let sample = call_rows::to_sample(row, at);
-            let weight = weight_of(self.governing.as_ref(), &sample);
             self.windows.add(sample, weight, &self.processes);
         }
     }

@@ -14,8 +14,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// From now on a sample stands for so many, or none is taken.
+    /// From a moment on a sample stands for so many, or none is taken; the moment may be to come.
     pub fn note(&mut self, now: Duration, weight: Option<f64>) {
+        // What was foretold for later does not come.
+        while self.entries.back().is_some_and(|(start, _)| now < *start) {
+            self.entries.pop_back();
+        }
         if self.entries.back().is_some_and(|(_, last)| *last == weight) {
             return;
         }

@@ -39,6 +39,9 @@ pub(super) const HOLD_MIN: Duration = Duration::from_secs(5);
 pub(super) const HOLD_MAX: Duration = Duration::from_secs(320);
 /// Calm before a family that was switched off is tried again: a look at it costs an attachment.
 pub(super) const HOLD_OFF: Duration = Duration::from_secs(30);
+/// Time above the budget, whatever else was cut, before a family is switched off: one tick on a host
+/// that is out of breath may show ten times the cost.
+pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(4);
 /// A cut so soon after a step of recovery makes the next one wait twice as long.
 pub(super) const RELAPSE: Duration = Duration::from_secs(30);
 

@@ -10,15 +10,38 @@ use std::time::Duration;
 use super::limits::{CYCLE, SLICE_MIN};
 
 /// What is to be done now.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Switch {
-    /// Attach, or stay attached; samples weigh so much from now on.
-    On {
-        /// What a sample stands for.
-        weight: f64,
-    },
+    /// Attach, or stay attached for another slice.
+    On,
     /// Detach.
     Off,
+}
+
+/// A slice that runs.
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    start: Duration,
+    /// When it is to end. What comes after, because a switch was late, stands for itself alone.
+    due: Duration,
+    weight: f64,
+}
+
+impl Running {
+    /// Seconds that it stood for until now.
+    fn represented_seconds(&self, now: Duration) -> f64 {
+        let on_time = now.min(self.due).saturating_sub(self.start);
+        self.weight * on_time.as_secs_f64() + now.saturating_sub(self.due).as_secs_f64()
+    }
+
+    /// What its samples stood for in the mean until now.
+    fn mean_weight(&self, now: Duration) -> f64 {
+        let seconds = now.saturating_sub(self.start).as_secs_f64();
+        if seconds <= 0.0 {
+            return self.weight;
+        }
+        self.represented_seconds(now) / seconds
+    }
 }
 
 /// The slices of one family.
@@ -26,8 +49,7 @@ pub enum Switch {
 pub struct Slices {
     /// When it all began.
     began: Duration,
-    /// Begin and weight of the slice that runs.
-    running: Option<(Duration, f64)>,
+    running: Option<Running>,
     /// When the next switch is due.
     due: Duration,
     /// Seconds that the slices before the running one stood for.
@@ -41,7 +63,11 @@ impl Slices {
     pub fn start(now: Duration, seed: u64) -> Self {
         Self {
             began: now,
-            running: Some((now, 1.0)),
+            running: Some(Running {
+                start: now,
+                due: now,
+                weight: 1.0,
+            }),
             due: now,
             represented_seconds: 0.0,
             random: seed | 1,
@@ -58,18 +84,57 @@ impl Slices {
         self.running.is_some()
     }
 
-    /// Decides what is next; `duty` is the share of time it is to be on, 0 to be off for good.
-    pub fn poll(&mut self, now: Duration, duty: f64) -> Option<Switch> {
-        if duty <= 0.0 {
-            return self.stop(now);
-        }
-        if now < self.due {
-            return None;
-        }
+    /// What is to be done now, to be followed by [`Self::begin`] or [`Self::pause`] when it is done;
+    /// `duty` is the share of time it is to be on, 0 to be off for good.
+    pub fn poll(&self, now: Duration, duty: f64) -> Option<Switch> {
         match self.running {
-            Some(_slice) if duty < 1.0 => self.pause(now, duty),
-            Some(_) | None => self.begin(now, duty),
+            Some(_slice) if duty <= 0.0 => Some(Switch::Off),
+            None if duty <= 0.0 => None,
+            Some(_) | None if now < self.due => None,
+            Some(_slice) if duty < 1.0 => Some(Switch::Off),
+            Some(_) | None => Some(Switch::On),
         }
+    }
+
+    /// It is attached now, or goes on: what samples weigh, and until when.
+    pub fn begin(&mut self, now: Duration, duty: f64) -> (f64, Duration) {
+        self.end_slice(now);
+        let length = slice_length(duty);
+        self.due = now + length;
+        let elapsed = self.due.saturating_sub(self.began).as_secs_f64();
+        let owed = elapsed - self.represented_seconds;
+        // Never below what it is: a slice that is due nothing waits for the time to catch up.
+        let weight = (owed / length.as_secs_f64()).max(1.0);
+        // Sums of seconds in binary are off by less than this.
+        let weight = if weight < 1.0 + 1e-6 { 1.0 } else { weight };
+        self.running = Some(Running {
+            start: now,
+            due: self.due,
+            weight,
+        });
+        (weight, self.due)
+    }
+
+    /// It is detached now: for half the mean pause to one and a half, or for good without a duty.
+    /// Gives what the samples of the slice stood for in the mean.
+    pub fn pause(&mut self, now: Duration, duty: f64) -> f64 {
+        let weight = self.mean_weight(now);
+        self.end_slice(now);
+        if duty <= 0.0 {
+            // What no slice stands for is forgotten: nobody can say what it was like.
+            self.began = now;
+            self.represented_seconds = 0.0;
+            self.due = now;
+        } else {
+            let pause = slice_length(duty).mul_f64(1.0 / duty - 1.0);
+            self.due = now + pause.mul_f64(0.5 + self.next_random());
+        }
+        weight
+    }
+
+    /// What the samples of the running slice stood for in the mean so far.
+    pub fn mean_weight(&self, now: Duration) -> f64 {
+        (self.running.as_ref()).map_or(1.0, |running| running.mean_weight(now))
     }
 
     /// What the slices stood for, as a share of all the time: 1 in the mean, and exactly when it was
@@ -84,9 +149,8 @@ impl Slices {
 
     /// Seconds that all slices stood for.
     fn represented_until(&self, now: Duration) -> f64 {
-        let running = self.running.map_or(0.0, |(start, weight)| {
-            weight * now.saturating_sub(start).as_secs_f64()
-        });
+        let running = self.running.as_ref();
+        let running = running.map_or(0.0, |running| running.represented_seconds(now));
         self.represented_seconds + running
     }
 
@@ -94,41 +158,6 @@ impl Slices {
     fn end_slice(&mut self, now: Duration) {
         self.represented_seconds = self.represented_until(now);
         self.running = None;
-    }
-
-    /// Off for good, until there is a duty again. What was left out then is not stood for.
-    fn stop(&mut self, now: Duration) -> Option<Switch> {
-        let was_on = self.running.is_some();
-        self.end_slice(now);
-        // What no slice stands for yet is forgotten: nobody can say what it was like.
-        self.began = now;
-        self.represented_seconds = 0.0;
-        self.due = now;
-        was_on.then_some(Switch::Off)
-    }
-
-    /// Ends a slice, and waits for half the mean pause to one and a half.
-    fn pause(&mut self, now: Duration, duty: f64) -> Option<Switch> {
-        self.end_slice(now);
-        let pause = slice_length(duty).mul_f64(1.0 / duty - 1.0);
-        self.due = now + pause.mul_f64(0.5 + self.next_random());
-        Some(Switch::Off)
-    }
-
-    /// Begins a slice, or goes on with one whose family is not thinned any more.
-    fn begin(&mut self, now: Duration, duty: f64) -> Option<Switch> {
-        let was_on = self.running.map(|(_start, weight)| weight);
-        self.end_slice(now);
-        let length = slice_length(duty);
-        self.due = now + length;
-        let elapsed = self.due.saturating_sub(self.began).as_secs_f64();
-        let owed = elapsed - self.represented_seconds;
-        // Never below what it is: a slice that is due nothing waits for the time to catch up.
-        let weight = (owed / length.as_secs_f64()).max(1.0);
-        // Sums of seconds in binary are off by less than this.
-        let weight = if weight < 1.0 + 1e-6 { 1.0 } else { weight };
-        self.running = Some((now, weight));
-        (was_on != Some(weight)).then_some(Switch::On { weight })
     }
 
     /// A number from 0 to 1 (Marsaglia's xorshift64).

@@ -11,7 +11,7 @@ use super::{
     limits::{
         CUT_TARGET, EMERGENCY, HOLD_MAX, HOLD_MIN, HOLD_OFF, LOST_RECORDS_MIN, LOST_SHARE_MAX,
         OWN_SHARE_MAX, OWN_SMOOTHING, PEAK_KEPT, RECOVERY_TARGET, RELAPSE, SMOOTHING, STALE_KEPT,
-        WORTH_CUTTING,
+        STOP_PATIENCE, WORTH_CUTTING,
     },
 };
 use crate::model::Signal;
@@ -58,7 +58,9 @@ pub struct FamilyState {
 struct Family {
     plan: FamilyPlan,
     setting: Setting,
-    /// What it would cost at the full setting, as a share of the host's CPU: lately, and at most.
+    /// What it would cost at the full setting, as a share of the host's CPU: in the last tick, lately,
+    /// and at most.
+    full_now: f64,
     full_recent: f64,
     full_peak: f64,
     /// What it cost in the last tick.
@@ -79,6 +81,8 @@ pub struct Governor {
     overhead: f64,
     /// Since when nothing was changed.
     calm: Duration,
+    /// Since when it has cost more than the budget.
+    over: Duration,
     /// How long a step of recovery waits.
     steps: Backoff,
     /// How long a family that is off waits until it is tried again.
@@ -108,6 +112,7 @@ impl Family {
         } else {
             while_on / factor / cpus
         };
+        self.full_now = full;
         self.full_recent += SMOOTHING * (full - self.full_recent);
         self.full_peak = (self.full_peak * PEAK_KEPT).max(full);
     }
@@ -225,6 +230,7 @@ impl Governor {
         let family = |plan: &FamilyPlan| Family {
             plan: *plan,
             setting: Setting::FULL,
+            full_now: 0.0,
             full_recent: 0.0,
             full_peak: 0.0,
             overhead: 0.0,
@@ -236,6 +242,7 @@ impl Governor {
             own: 0.0,
             overhead: 0.0,
             calm: Duration::ZERO,
+            over: Duration::ZERO,
             steps: Backoff::new(HOLD_MIN),
             restarts: Backoff::new(HOLD_OFF),
         }
@@ -283,7 +290,7 @@ impl Governor {
         let Some(budget) = self.budget else {
             return false;
         };
-        let changed = self.cut(budget) || self.cut_lossy() || self.recover(budget);
+        let changed = self.cut(budget, measured.elapsed) || self.cut_lossy() || self.recover(budget);
         if changed {
             self.calm = Duration::ZERO;
         }
@@ -308,22 +315,27 @@ impl Governor {
     }
 
     /// Cuts in the fixed order until the cost fits, when it does not.
-    fn cut(&mut self, budget: f64) -> bool {
+    fn cut(&mut self, budget: f64, elapsed: Duration) -> bool {
         let room = self.room(budget);
         let now: f64 = self.families.iter().map(|family| family.overhead).sum();
         let smoothed = self.predicted();
         let is_over = room < smoothed && room < now || EMERGENCY * room < now;
         if !is_over {
+            self.over = Duration::ZERO;
             return false;
         }
+        self.over += elapsed;
         if EMERGENCY * room < now {
             // No time for smoothing.
             for family in &mut self.families {
-                family.full_recent = family.full_recent.max(family.full_peak);
+                family.full_recent = family.full_recent.max(family.full_now);
             }
         }
         let mut changed = false;
         for stage in STAGES {
+            if matches!(stage, Stage::Stop) && self.over < STOP_PATIENCE {
+                continue;
+            }
             for index in 0..self.families.len() {
                 changed |= self.cut_family(index, stage, CUT_TARGET * room);
             }

@@ -224,22 +224,28 @@ fn without_a_budget_nothing_is_cut() {
 /// Drives slices at a duty that changes, with switches that come late; gives what a rate of events
 /// that changes with time was estimated to be, divided by the truth, and the share of time on.
 fn estimate(seed: u64, duty_at: impl Fn(f64) -> f64, rate_at: impl Fn(f64) -> f64) -> (f64, f64) {
-    const STEP: Duration = Duration::from_millis(3);
-    const STEPS: u32 = 40_000;
+    const STEP: Duration = Duration::from_millis(1);
+    const STEPS: u32 = 120_000;
     let mut slices = Slices::start(Duration::ZERO, seed);
-    let mut weight = Some(1.0);
+    let mut weight = Some((1.0, Duration::MAX));
     let (mut estimated, mut truth, mut on) = (0.0, 0.0, 0_u32);
     for step in 0..STEPS {
         let now = STEP * step;
         let seconds = now.as_secs_f64();
-        match slices.poll(now, duty_at(seconds)) {
-            Some(Switch::On { weight: next }) => weight = Some(next),
-            Some(Switch::Off) => weight = None,
+        let duty = duty_at(seconds);
+        match slices.poll(now, duty) {
+            Some(Switch::On) => weight = Some(slices.begin(now, duty)),
+            Some(Switch::Off) => {
+                slices.pause(now, duty);
+                weight = None;
+            }
             None => {}
         }
         assert_eq!(weight.is_some(), slices.is_on());
         truth += rate_at(seconds);
-        estimated += weight.map_or(0.0, |weight| weight * rate_at(seconds));
+        // What comes after the end, because the switch is late, stands for itself.
+        let weight_now = |(weight, due)| if now < due { weight } else { 1.0 };
+        estimated += weight.map_or(0.0, weight_now) * rate_at(seconds);
         on += u32::from(weight.is_some());
     }
     (estimated / truth, f64::from(on) / f64::from(STEPS))
