@@ -12,10 +12,12 @@ const PPROF_DIR: &str = "../proto/vendor/pprof";
 /// The definition of the pprof format.
 const PPROF_FILE: &str = "profile.proto";
 /// Our own definitions.
-const OWN_FILES: [&str; 3] = [
+const OWN_FILES: [&str; 5] = [
     "profiler/v1/model.proto",
     "profiler/v1/ingest.proto",
+    "profiler/v1/insight.proto",
     "profiler/v1/query.proto",
+    "profiler/v1/alert.proto",
 ];
 
 /// Writes `perftools.profiles.rs`, `profiler.v1.rs` and `profiler.v1.descriptors` into the build's

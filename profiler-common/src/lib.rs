@@ -13,6 +13,8 @@ pub mod notice;
 pub mod probe_config;
 pub mod sample;
 pub mod system_call;
+pub mod table;
+pub mod tcp;
 pub mod thinning;
 pub mod unwind_row;
 

@@ -52,14 +52,17 @@ pub const OFF_CPU_THREADS_MAX: u32 = 65_536;
 /// Threads whose system calls are remembered at once: 80 bytes each, so 5 MiB, and only while they
 /// are. As many as threads off the CPU, for the same reason.
 pub const CALL_THREADS_MAX: u32 = OFF_CPU_THREADS_MAX;
-/// Bytes of each of the two tables of system calls, with what the kernel adds to a row.
-pub const CALL_TABLE_SIZE_BYTES: u32 = 8 << 20;
-/// Rows of a table of system calls at most: a row is a process, a call, an outcome and a bucket of
+/// Bytes of each exact table (there are two of each kind), with what the kernel adds to a row.
+pub const TABLE_SIZE_BYTES: u32 = 8 << 20;
+/// Rows of an exact table at most. For system calls, a row is a process, a call, an outcome and a bucket of
 /// durations. A busy program has about a hundred, a short command forty.
-pub const CALL_ROWS_MAX: u32 = 65_536;
+pub const TABLE_ROWS_MAX: u32 = 65_536;
 /// Processes whose name is remembered for their rows; those that were not seen for longest go first,
 /// and are nameless if they have ended by then.
-pub const CALL_OWNERS_MAX: u32 = 16_384;
+pub const ROW_OWNERS_MAX: u32 = 16_384;
+/// TCP connections that are remembered at once: about 110 bytes each, so 7 MiB, and only while they
+/// are watched. A guess: a busy server has some ten thousand.
+pub const TCP_SOCKETS_MAX: u32 = 65_536;
 /// Longest wait or call that is sent with a probability below one, nanoseconds. The draw multiplies
 /// it with a random 32-bit number.
 pub const DRAW_PERIOD_NS_MAX: u64 = 1_000_000_000;

@@ -62,9 +62,40 @@ pub struct ProbeConfig {
     pub task_group_leader: u32,
     /// Offset of `task_struct.comm`.
     pub task_comm: u32,
+    /// Waits for TCP connections of this length or longer are all sent; shorter ones with a probability
+    /// in proportion. Nanoseconds, at most [`crate::limits::DRAW_PERIOD_NS_MAX`].
+    pub tcp_period_ns: u64,
+    /// What is wanted of TCP connections: `tcp::TCP_*` bits.
+    pub tcp_wants: u32,
+    /// Offset of `sock_common.skc_family`, from the start of `sock` as all of these.
+    pub sock_family: u32,
+    /// Offset of `sock_common.skc_daddr`.
+    pub sock_address: u32,
+    /// Offset of `sock_common.skc_v6_daddr`.
+    pub sock_address_v6: u32,
+    /// Offset of `sock_common.skc_dport`.
+    pub sock_remote_port: u32,
+    /// Offset of `sock_common.skc_num`.
+    pub sock_local_port: u32,
+    /// Offset of `sock.sk_protocol`.
+    pub sock_protocol: u32,
+    /// Offset of `sock.sk_err`.
+    pub sock_error: u32,
+    /// Offset of `tcp_sock.srtt_us`.
+    pub tcp_round_trip: u32,
+    /// Offset of `task_struct.files`.
+    pub task_files: u32,
+    /// Offset of `files_struct.fdt`.
+    pub files_table: u32,
+    /// Offset of `fdtable.fd`.
+    pub table_files: u32,
+    /// Offset of `file.private_data`.
+    pub file_private: u32,
+    /// Offset of `socket.sk`.
+    pub socket_sock: u32,
     /// Thread name to sample, with `FILTER_COMM`, padded with zeros.
     pub comm: [u8; COMM_SIZE_BYTES],
 }
 
-const _: () = assert!(size_of::<ProbeConfig>() == 104);
-const _: () = assert!(core::mem::offset_of!(ProbeConfig, comm) == 88);
+const _: () = assert!(size_of::<ProbeConfig>() == 168);
+const _: () = assert!(core::mem::offset_of!(ProbeConfig, comm) == 152);

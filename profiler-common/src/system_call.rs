@@ -4,8 +4,6 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::limits::COMM_SIZE_BYTES;
-
 /// Marks a number of the table for 32-bit programs.
 pub const CALL_COMPAT: u32 = 1 << 31;
 /// The call did what it was asked. Other outcomes are errnos, or one of those below.
@@ -99,18 +97,6 @@ pub struct CallSums {
 }
 
 const _: () = assert!(size_of::<CallSums>() == 16);
-
-/// Whose rows they are: kept apart, so that rows stay small.
-#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
-#[repr(C)]
-pub struct CallOwner {
-    /// The cgroup (version 2) of the process.
-    pub cgroup_id: u64,
-    /// Name of its first thread, padded with zeros.
-    pub comm: [u8; COMM_SIZE_BYTES],
-}
-
-const _: () = assert!(size_of::<CallOwner>() == 24);
 
 #[cfg(test)]
 mod tests {

@@ -12,15 +12,17 @@ mod filter;
 mod lifecycle;
 mod maps;
 mod off_cpu;
+mod sock;
 mod stack;
 mod syscall;
 mod table;
 mod task;
+mod tcp;
 mod unwind;
 
 use aya_ebpf::{
-    macros::{kprobe, perf_event, raw_tracepoint},
-    programs::{PerfEventContext, ProbeContext, RawTracePointContext},
+    macros::{kprobe, perf_event, raw_tracepoint, tracepoint},
+    programs::{PerfEventContext, ProbeContext, RawTracePointContext, TracePointContext},
 };
 
 /// CPU samples with table-driven stacks. Needs `bpf_loop`. Since: Linux 5.17.
@@ -112,6 +114,64 @@ fn syscall_thread_end(_ctx: RawTracePointContext) -> i32 {
 fn syscall_in_flight(_ctx: RawTracePointContext) -> i32 {
     syscall::charge_in_flight();
     0
+}
+
+/// A socket changes its state.
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+fn tcp_change(ctx: RawTracePointContext) -> i32 {
+    tcp::change(ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    0
+}
+
+/// A program sent something. Since: Linux 6.3.
+#[raw_tracepoint(tracepoint = "sock_send_length")]
+fn tcp_sent(ctx: RawTracePointContext) -> i32 {
+    let result: i32 = ctx.arg(1);
+    tcp::sent(ctx.arg(0), i64::from(result), unwind::walk);
+    0
+}
+
+/// A program received something. Since: Linux 6.3.
+#[raw_tracepoint(tracepoint = "sock_recv_length")]
+fn tcp_received(ctx: RawTracePointContext) -> i32 {
+    let (result, flags): (i32, u32) = (ctx.arg(1), ctx.arg(2));
+    tcp::received(
+        ctx.arg(0),
+        i64::from(result),
+        u64::from(flags),
+        unwind::walk,
+    );
+    0
+}
+
+/// A segment is sent again.
+#[raw_tracepoint(tracepoint = "tcp_retransmit_skb")]
+fn tcp_retransmit(ctx: RawTracePointContext) -> i32 {
+    tcp::retransmit(ctx.arg(0));
+    0
+}
+
+/// A program comes back from `accept`.
+#[tracepoint]
+fn tcp_accept(ctx: TracePointContext) -> u32 {
+    tcp::accept(result_of(&ctx), unwind::walk);
+    0
+}
+
+/// A program comes back from `connect`.
+#[tracepoint]
+fn tcp_connected(ctx: TracePointContext) -> u32 {
+    tcp::connected(result_of(&ctx), unwind::walk);
+    0
+}
+
+/// What a system call returns, at the tracepoint of its end.
+#[inline(always)]
+fn result_of(ctx: &TracePointContext) -> i64 {
+    /// Place of the result behind what all tracepoints have, and the number of the call.
+    const RESULT: usize = 16;
+    // SAFETY: the kernel's own layout; it is longer.
+    unsafe { ctx.read_at(RESULT) }.unwrap_or(-1)
 }
 
 /// Nothing here panics; the compiler wants a handler all the same.

@@ -8,14 +8,16 @@ use profiler_common::{
     counter::COUNTERS,
     departure::Departure,
     limits::{
-        CALL_OWNERS_MAX, CALL_ROWS_MAX, CALL_THREADS_MAX, NODES_MAX, NOTICE_RING_SIZE_BYTES,
-        OFF_CPU_THREADS_MAX, RECORD_FRAMES_MAX, RULES_MAX, RULES_REMEMBERED, TABLE_CHUNK_WORDS,
-        TABLES_MAX, TARGETS_MAX,
+        CALL_THREADS_MAX, NODES_MAX, NOTICE_RING_SIZE_BYTES, OFF_CPU_THREADS_MAX,
+        RECORD_FRAMES_MAX, ROW_OWNERS_MAX, RULES_MAX, RULES_REMEMBERED, TABLE_CHUNK_WORDS,
+        TABLE_ROWS_MAX, TABLES_MAX, TARGETS_MAX, TCP_SOCKETS_MAX,
     },
     mapping::{MappingEntry, MappingNode},
     probe_config::ProbeConfig,
     sample::{SampleHeader, SignalCode},
-    system_call::{CallInFlight, CallKey, CallOwner, CallSums},
+    system_call::{CallInFlight, CallKey, CallSums},
+    table::{RowOwner, TABLE_STATES},
+    tcp::{TcpKey, TcpSocket, TcpSums},
     thinning::Thinning,
     unwind_row::{UnwindRule, register},
 };
@@ -42,6 +44,21 @@ pub(crate) static CONFIG: ProbeConfig = ProbeConfig {
     task_thread_status: 0,
     task_group_leader: 0,
     task_comm: 0,
+    tcp_period_ns: 0,
+    tcp_wants: 0,
+    sock_family: 0,
+    sock_address: 0,
+    sock_address_v6: 0,
+    sock_remote_port: 0,
+    sock_local_port: 0,
+    sock_protocol: 0,
+    sock_error: 0,
+    tcp_round_trip: 0,
+    task_files: 0,
+    files_table: 0,
+    table_files: 0,
+    file_private: 0,
+    socket_sock: 0,
     comm: [0; 16],
 };
 
@@ -108,7 +125,7 @@ pub(crate) static THINNING: Array<Thinning, { SignalCode::ALL.len() }> = Array::
 pub(crate) static CALLS: HashMap<u32, CallInFlight, { CALL_THREADS_MAX as usize }> = HashMap::new();
 
 /// A table of system calls.
-pub(crate) type CallTable = PerCpuHashMap<CallKey, CallSums, { CALL_ROWS_MAX as usize }>;
+pub(crate) type CallTable = PerCpuHashMap<CallKey, CallSums, { TABLE_ROWS_MAX as usize }>;
 
 /// The two tables of system calls: one is filled while the daemon empties the other. The daemon
 /// sets the size before loading.
@@ -117,18 +134,28 @@ pub(crate) static CALL_TABLE_0: CallTable = PerCpuHashMap::new();
 #[btf_map]
 pub(crate) static CALL_TABLE_1: CallTable = PerCpuHashMap::new();
 
-/// Place of the number of the table that is filled.
-pub(crate) const CALL_TABLE_FILLED: u32 = 0;
-/// Place of the number of rows made since the daemon last set it; nearly right.
-pub(crate) const CALL_ROWS_MADE: u32 = 1;
-
-/// What the daemon and the probe tell each other of the tables.
+/// Connections, by the address of their socket.
 #[btf_map]
-pub(crate) static CALL_TABLE_STATE: Array<u64, 2> = Array::new();
+pub(crate) static TCP_SOCKETS: HashMap<u64, TcpSocket, { TCP_SOCKETS_MAX as usize }> =
+    HashMap::new();
+
+/// A table of TCP connections.
+pub(crate) type TcpTable = PerCpuHashMap<TcpKey, TcpSums, { TABLE_ROWS_MAX as usize }>;
+
+/// The two tables of TCP connections, used as those of system calls.
+#[btf_map]
+pub(crate) static TCP_TABLE_0: TcpTable = PerCpuHashMap::new();
+#[btf_map]
+pub(crate) static TCP_TABLE_1: TcpTable = PerCpuHashMap::new();
+
+/// What the daemon and the probe tell each other of the tables: by `table::*_FILLED` and
+/// `table::*_ROWS_MADE`.
+#[btf_map]
+pub(crate) static TABLE_STATE: Array<u64, { TABLE_STATES as usize }> = Array::new();
 
 /// Whose the rows are, by process.
 #[btf_map]
-pub(crate) static CALL_OWNERS: LruHashMap<u32, CallOwner, { CALL_OWNERS_MAX as usize }> =
+pub(crate) static ROW_OWNERS: LruHashMap<u32, RowOwner, { ROW_OWNERS_MAX as usize }> =
     LruHashMap::new();
 
 /// Counters, one slot for each CPU.

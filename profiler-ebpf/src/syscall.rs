@@ -17,16 +17,16 @@ use profiler_common::{
     counter::Tally,
     sample::{SignalCode, VALUE_DELAY_NS, VALUE_EVENTS},
     system_call::{
-        CALL_COMPAT, CallInFlight, CallKey, CallOwner, CallSums, ERRNO_MAX, OUTCOME_IN_FLIGHT,
+        CALL_COMPAT, CallInFlight, CallKey, CallSums, ERRNO_MAX, OUTCOME_IN_FLIGHT,
         OUTCOME_NO_RETURN, OUTCOME_OK, SYSCALL_COUNTS, SYSCALL_STACKS, bucket_of,
     },
+    table::{CALL_FILLED, CALL_ROWS_MADE, RowOwner},
 };
 
 use crate::{
     atomic, draw, emit, filter,
     maps::{
-        CALL_OWNERS, CALL_ROWS_MADE, CALL_TABLE_0, CALL_TABLE_1, CALL_TABLE_FILLED,
-        CALL_TABLE_STATE, CALLS, CallTable, Scratch, config,
+        CALL_TABLE_0, CALL_TABLE_1, CALLS, CallTable, ROW_OWNERS, Scratch, TABLE_STATE, config,
     },
     stack, task,
 };
@@ -226,7 +226,7 @@ fn count(key: CallKey, calls: u64, time_ns: u64) {
 /// Adds to a row of the table that is filled. `owner` is the process, when it is the current one.
 #[inline(always)]
 fn add(key: CallKey, calls: u64, time_ns: u64, owner: Option<u32>) {
-    let filled = CALL_TABLE_STATE.get_ptr(CALL_TABLE_FILLED);
+    let filled = TABLE_STATE.get_ptr(CALL_FILLED);
     // SAFETY: a live element of an array.
     if filled.is_none_or(|filled| unsafe { *filled } == 0) {
         add_to(&CALL_TABLE_0, key, calls, time_ns, owner);
@@ -262,7 +262,7 @@ fn add_to(table: &'static CallTable, key: CallKey, calls: u64, time_ns: u64, own
         }
         return;
     }
-    if let Some(made) = CALL_TABLE_STATE.get_ptr_mut(CALL_ROWS_MADE) {
+    if let Some(made) = TABLE_STATE.get_ptr_mut(CALL_ROWS_MADE) {
         // SAFETY: a live element of an array; nearly right is right enough.
         unsafe { *made += 1 };
     }
@@ -273,12 +273,12 @@ fn add_to(table: &'static CallTable, key: CallKey, calls: u64, time_ns: u64, own
 
 /// Notes whose rows the current process's are.
 #[inline(always)]
-fn remember_owner(pid: u32) {
-    let owner = CallOwner {
+pub(crate) fn remember_owner(pid: u32) {
+    let owner = RowOwner {
         // SAFETY: a helper without arguments.
         cgroup_id: unsafe { bpf_get_current_cgroup_id() },
         comm: task::process_name(),
     };
     // A process without a name is still counted.
-    _ = CALL_OWNERS.insert(pid, owner, 0);
+    _ = ROW_OWNERS.insert(pid, owner, 0);
 }

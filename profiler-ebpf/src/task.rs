@@ -133,6 +133,14 @@ pub(crate) fn load_saved_registers(scratch: *mut Scratch) -> UserSide {
     UserSide::InKernel
 }
 
+/// The first argument of the system call that the current task is in.
+#[inline(always)]
+pub(crate) fn first_argument() -> Option<u64> {
+    let place = saved_registers()? + const { (pt_regs::RDI * 8) as u64 };
+    // SAFETY: the helper checks the address.
+    unsafe { bpf_probe_read_kernel(place as *const u64).ok() }
+}
+
 /// Address of the current task's saved user registers.
 #[inline(always)]
 fn saved_registers() -> Option<u64> {

@@ -142,6 +142,10 @@ pub(super) const RECIPES: &[Recipe] = &[
         flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
         ..c("threads", &["threads.c"])
     },
+    Recipe {
+        flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
+        ..c("sick", &["sick.c"])
+    },
     // By the library's own name, because the one without a version comes with the headers only.
     Recipe {
         flags: &["-O2", "-g", "-fomit-frame-pointer", "-l:libcrypto.so.3"],
@@ -180,6 +184,10 @@ pub(super) const RECIPES: &[Recipe] = &[
     Recipe {
         flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
         ..c("calls", &["calls.c"])
+    },
+    Recipe {
+        flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
+        ..c("talk", &["talk.c"])
     },
     c("pingpong", &["pingpong.c"]),
 ];

@@ -15,6 +15,7 @@ mod setup;
 mod test;
 mod tidy;
 mod vm;
+mod web;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,8 @@ enum Task {
         #[arg(long = "kernel", value_name = "SERIES")]
         kernels: Vec<String>,
     },
+    /// Build the web page, and open every view in a browser
+    WebTest,
     /// Measure what the profiler costs, beside perf; needs root, takes some ten minutes
     Bench {
         /// Only these sections
@@ -97,10 +100,18 @@ fn main() -> ExitCode {
 fn perform(task: Task) -> anyhow::Result<ExitCode> {
     let repository = Repository::find()?;
     match task {
-        Task::Setup { tests: false } => setup::for_build()?,
+        Task::Setup { tests: false } => {
+            setup::for_build()?;
+            setup::for_page(&repository)?;
+        }
         Task::Setup { tests: true } => setup::for_tests(&repository)?,
         Task::Run { args } => return run::run(&repository, &args),
         Task::Test { filter } => return Ok(test::run(&repository, filter.as_deref())),
+        Task::WebTest => {
+            setup::for_page(&repository)?;
+            repository.cargo(["build", "--package", "profiler"]).run()?;
+            web::test(&repository)?;
+        }
         Task::Tidy => return tidy::run(&repository),
         Task::Vm { kernels } => return vm::run(&repository, &kernels),
         Task::Bench { sections, write } => bench::run(&repository, &sections, write)?,

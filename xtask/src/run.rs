@@ -20,6 +20,7 @@ const PICTURE: [&str; 5] = ["record", "-d", "10", "-o", "flamegraph.svg"];
 /// The status is the profiler's own.
 pub(crate) fn run(repository: &Repository, args: &[String]) -> anyhow::Result<ExitCode> {
     setup::for_build().context("set up")?;
+    setup::for_page(repository).context("set up the web page")?;
     repository
         .cargo(["build", "--release", "--package", "profiler"])
         .run()

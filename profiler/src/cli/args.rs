@@ -3,12 +3,12 @@
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+#[cfg(feature = "service")]
+use super::{check::CheckArgs, serve::ServeArgs, up::UpArgs};
 use super::{
     convert::ConvertArgs, daemon::DaemonArgs, diff::DiffArgs, doctor::DoctorArgs, query::QueryArgs,
     record::RecordArgs, top::TopArgs,
 };
-#[cfg(feature = "service")]
-use super::{serve::ServeArgs, up::UpArgs};
 
 /// An eBPF host profiler: complete stacks of every process, no frame pointers needed.
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ Examples:
   profiler record -p 1234 -o out.pb.gz         one process until Ctrl-C, for go tool pprof
   profiler record -o out.svg -- make -j4       a command and its children
   profiler diff before.pb.gz after.pb.gz -o diff.svg
+  profiler check --budget budget.toml --input out.pb.gz
+                                               exit 1 when a limit is broken: for pipelines
   profiler serve --data ./data                 take, store and answer what daemons deliver
   profiler daemon --server http://HOST:7317    this host for good, to a query service
   profiler doctor                              what this kernel and these privileges allow"
@@ -49,6 +51,9 @@ pub enum Command {
     Daemon(DaemonArgs),
     /// Ask the query service
     Query(QueryArgs),
+    /// Check a budget: exit 1 when a limit is broken
+    #[cfg(feature = "service")]
+    Check(CheckArgs),
     /// Draw what changed between two profiles
     Diff(DiffArgs),
     /// Convert a profile from one format to another

@@ -32,6 +32,9 @@ struct CostReport {
     /// Runs of the program at the end of system calls, and time inside it.
     syscall_leave_runs: u64,
     syscall_leave_ns: u128,
+    /// Runs of the programs that watch TCP connections, and time inside them.
+    tcp_runs: u64,
+    tcp_ns: u128,
     /// User frames that the sampling program walked.
     frames_walked: u64,
     /// Bytes of unwind tables in the kernel.
@@ -51,6 +54,7 @@ pub(super) fn write(path: &Path, recording: &Recording) -> anyhow::Result<()> {
     let quality = quality.context("a recording has a profile")?;
     let [leave, arrive] = recording.cost.off_cpu.unwrap_or_default();
     let [call_begin, call_end] = recording.cost.syscalls.unwrap_or_default();
+    let tcp = recording.cost.tcp.unwrap_or_default();
     let sampler = recording.cost.sampler;
     let report = CostReport {
         samples: quality.samples,
@@ -65,6 +69,8 @@ pub(super) fn write(path: &Path, recording: &Recording) -> anyhow::Result<()> {
         syscall_enter_ns: call_begin.0.as_nanos(),
         syscall_leave_runs: call_end.1,
         syscall_leave_ns: call_end.0.as_nanos(),
+        tcp_runs: tcp.1,
+        tcp_ns: tcp.0.as_nanos(),
         frames_walked: recording.cost.frames_walked,
         table_size_bytes: recording.cost.table_size_bytes,
         started_after_ms: recording.cost.started_after.as_millis(),

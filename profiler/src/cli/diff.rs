@@ -8,8 +8,15 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
+#[cfg(feature = "service")]
+use super::query::draw_regressions;
 use super::{input, output};
-use crate::render::{Difference, Format, Normalize};
+#[cfg(feature = "service")]
+use crate::service::run::Recorded;
+use crate::{
+    model::Profile,
+    render::{Difference, Format, Normalize},
+};
 
 /// Functions in the table, unless asked otherwise: what fits on a screen.
 const ROWS_DEFAULT: usize = 30;
@@ -71,10 +78,31 @@ pub fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     let bytes = match format {
         DiffFormat::Svg => difference.to_svg(&name_before, &name_after)?,
         DiffFormat::Collapsed => difference.to_collapsed().into_bytes(),
-        DiffFormat::Table => difference.to_table(args.limit).into_bytes(),
+        DiffFormat::Table => {
+            let table = difference.to_table(args.limit);
+            (table + &significance(before, after)?).into_bytes()
+        }
     };
     output::write(&args.output, &bytes)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which of the changes are more than chance explains.
+#[cfg(feature = "service")]
+fn significance(before: Profile, after: Profile) -> anyhow::Result<String> {
+    let recorded = Recorded::new(vec![after], vec![before], &[])?;
+    let found = recorded.regressions()?;
+    Ok(format!(
+        "\nmore than chance explains:\n{}",
+        draw_regressions(&found)
+    ))
+}
+
+/// Nothing is told without the query service, which has the statistics.
+#[cfg(not(feature = "service"))]
+#[expect(clippy::unnecessary_wraps, reason = "the other build can fail")]
+fn significance(_before: Profile, _after: Profile) -> anyhow::Result<String> {
+    Ok(String::new())
 }
 
 /// The form that a file's name stands for; a table on standard output.
@@ -132,7 +160,13 @@ mod tests {
         with(&["-o", &path("d.collapsed"), "--normalize"]).unwrap();
         assert_eq!("app;f 20 10\napp;g 0 10\n", read("d.collapsed"));
         with(&["-o", &path("d.out"), "--format", "table", "--limit", "1"]).unwrap();
-        assert!(read("d.out").ends_with("50.0%  g\n"), "{}", read("d.out"));
+        assert!(read("d.out").contains("50.0%  g\n"), "{}", read("d.out"));
+        #[cfg(feature = "service")]
+        assert!(
+            read("d.out").contains("chance explains"),
+            "{}",
+            read("d.out")
+        );
         let error = with(&["-o", &path("d.json")]).unwrap_err();
         assert!(error.to_string().contains(".svg"), "{error}");
     }

@@ -16,6 +16,11 @@ pub(super) enum EventName {
     /// Every system call: how many, how they ended, how long they took
     #[value(name = "syscall_counts")]
     SyscallCounts,
+    /// What programs wait for on TCP connections, with the stacks that wait
+    Tcp,
+    /// What happens on TCP connections: times, retransmits and bytes by far end
+    #[value(name = "tcp_counts")]
+    TcpCounts,
 }
 
 impl From<EventName> for Signal {
@@ -25,6 +30,8 @@ impl From<EventName> for Signal {
             EventName::Offcpu => Self::OffCpu,
             EventName::Syscall => Self::Syscall,
             EventName::SyscallCounts => Self::SyscallCounts,
+            EventName::Tcp => Self::Tcp,
+            EventName::TcpCounts => Self::TcpCounts,
         }
     }
 }

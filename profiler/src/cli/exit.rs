@@ -11,7 +11,7 @@ use super::{
     convert, daemon, diff, doctor, output, query, record, top,
 };
 #[cfg(feature = "service")]
-use super::{serve, up};
+use super::{check, serve, up};
 use crate::{config::ConfigError, host::run::ProbeError, render::FormatError};
 
 /// A check failed, or anything else went wrong.
@@ -45,6 +45,8 @@ fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Top(args) => top::run(args),
         Command::Daemon(args) => daemon::run(args),
         Command::Query(args) => query::run(args),
+        #[cfg(feature = "service")]
+        Command::Check(args) => check::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Convert(args) => convert::run(args),
         #[cfg(feature = "service")]
@@ -94,6 +96,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
     } else if caused_by(<dyn Error>::is::<FormatError>)
         || caused_by(<dyn Error>::is::<ConfigError>)
         || caused_by(<dyn Error>::is::<query::UsageError>)
+        || is_wrong_file(error)
     {
         WRONG_USAGE
     } else if caused_by(<dyn Error>::is::<query::UnreachableError>) {
@@ -101,6 +104,21 @@ fn code_of(error: &anyhow::Error) -> u8 {
     } else {
         FAILED
     }
+}
+
+/// Whether a budget or rules cannot be used.
+#[cfg(feature = "service")]
+fn is_wrong_file(error: &anyhow::Error) -> bool {
+    use crate::service::run::{BudgetError, RulesError};
+    let is_one =
+        |cause: &(dyn Error + 'static)| cause.is::<BudgetError>() || cause.is::<RulesError>();
+    error.chain().any(is_one)
+}
+
+/// Without the query service there is neither.
+#[cfg(not(feature = "service"))]
+fn is_wrong_file(_error: &anyhow::Error) -> bool {
+    false
 }
 
 /// Whether the reader of our output went away, as `head` does: no failure of ours.

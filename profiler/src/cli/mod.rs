@@ -6,6 +6,8 @@
 pub mod args;
 #[cfg(feature = "service")]
 mod backup;
+#[cfg(feature = "service")]
+pub mod check;
 pub mod convert;
 mod cost;
 pub mod daemon;

@@ -34,6 +34,8 @@ use crate::{
 const DEFAULT_OUTPUT: &str = "flamegraph.svg";
 /// Functions in the table at the end.
 const TOP_FUNCTIONS: usize = 15;
+/// Rows in the table of connections at the end: each has several measures.
+const TOP_ROWS: usize = 30;
 /// Status of a command that a signal ended: this plus the signal, as shells have it.
 const SIGNAL_BASE: i32 = 128;
 
@@ -69,6 +71,10 @@ pub struct RecordArgs {
     /// proportion to their length [default: 1000]
     #[arg(long, value_name = "USECS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     syscall_period: Option<u32>,
+    /// Microseconds from which on the stack of every wait for a TCP connection counts; shorter ones are
+    /// sampled in proportion to their length [default: 1000]
+    #[arg(long, value_name = "USECS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    tcp_period: Option<u32>,
     /// Samples a second, on each CPU
     #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
@@ -218,6 +224,9 @@ fn signal_options(args: &RecordArgs) -> SignalOptions {
     if let Some(period) = args.syscall_period {
         options.syscall_period = Duration::from_micros(period.into());
     }
+    if let Some(period) = args.tcp_period {
+        options.tcp_period = Duration::from_micros(period.into());
+    }
     options
 }
 
@@ -318,13 +327,19 @@ fn overwrite_line(text: &str) {
 /// Says what was recorded, how good it is, and where it went.
 fn summarize(recording: &Recording, written: &[PathBuf], shows_idle: bool) {
     for profile in &recording.profiles {
-        if profile.signal == Signal::SyscallCounts {
-            eprint(&render::calls(profile, TOP_FUNCTIONS));
-        } else {
-            // The table is looked at as the picture is.
-            let shown = shown(profile, Format::Svg, shows_idle);
-            eprint(&render::top(&shown, TOP_FUNCTIONS));
-        }
+        // The table is looked at as the picture is.
+        let shown = shown(profile, Format::Svg, shows_idle);
+        eprint(&match profile.signal {
+            Signal::SyscallCounts => render::calls(profile, TOP_FUNCTIONS),
+            Signal::TcpCounts => render::connections(profile, TOP_ROWS),
+            Signal::Cpu
+            | Signal::OffCpu
+            | Signal::Syscall
+            | Signal::Alloc
+            | Signal::PageFault
+            | Signal::Tcp
+            | Signal::Imported => render::top(&shown, TOP_FUNCTIONS),
+        });
         if profile.signal == Signal::OffCpu {
             eprint(&reasons_line(profile));
         }

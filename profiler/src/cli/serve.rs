@@ -20,6 +20,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   profiler serve --data ./data                     on this host only, without tokens
+  profiler serve --data ./data --budget budget.toml
   profiler serve --config /etc/profiler/service.toml
   profiler serve --backup /backup/today --server http://127.0.0.1:7317
                                                    copy the store of a running service
@@ -37,6 +38,9 @@ pub struct ServeArgs {
     /// Configuration, TOML; the arguments above count more
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Budget that is looked at all the time: alerts come from it
+    #[arg(long, value_name = "FILE")]
+    budget: Option<PathBuf>,
     /// Write the log as JSON, a line an entry
     #[arg(long)]
     pub(super) log_json: bool,
@@ -86,6 +90,9 @@ fn configure(args: &ServeArgs) -> anyhow::Result<ServiceConfig> {
     }
     if let Some(data) = &args.data {
         config.data.clone_from(data);
+    }
+    if let Some(budget) = &args.budget {
+        config.budget = Some(budget.clone());
     }
     config.validate().context("configuration")?;
     Ok(config)

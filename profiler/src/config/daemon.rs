@@ -8,11 +8,13 @@ use super::{ConfigError, MaxMemory, MaxOverhead};
 use crate::model::Signal;
 
 /// What `signals` may name.
-const WATCHABLE: [Signal; 4] = [
+const WATCHABLE: [Signal; 6] = [
     Signal::Cpu,
     Signal::OffCpu,
     Signal::Syscall,
     Signal::SyscallCounts,
+    Signal::Tcp,
+    Signal::TcpCounts,
 ];
 
 /// Configuration of the daemon.
@@ -31,7 +33,7 @@ pub struct DaemonConfig {
     pub window_seconds: u64,
     /// Samples a second and CPU.
     pub rate_hz: u32,
-    /// What is watched: `cpu`, `offcpu`, `syscall`.
+    /// What is watched: `cpu`, `offcpu`, `syscall`, `tcp`.
     pub signals: Vec<Signal>,
     /// Whether time off the CPU is measured too: the same as one more of `signals`.
     pub offcpu: bool,
@@ -185,7 +187,7 @@ impl DaemonConfig {
             (
                 !self.signals.is_empty() && self.signals.iter().all(|s| WATCHABLE.contains(s)),
                 "signals",
-                "must name some of cpu, offcpu, syscall, syscall_counts",
+                "must name some of cpu, offcpu, syscall, syscall_counts, tcp, tcp_counts",
             ),
             (
                 (1..=1_048_576).contains(&self.spool.size_mib),

@@ -29,6 +29,10 @@ pub struct ServiceConfig {
     pub limits: LimitsConfig,
     /// What is kept.
     pub retention: RetentionConfig,
+    /// Budget that is looked at all the time; alerts come from it.
+    pub budget: Option<PathBuf>,
+    /// What counts as a bottleneck, where it is not what is built in.
+    pub rules: Option<PathBuf>,
 }
 
 /// Certificates, in PEM files. They are read again on SIGHUP.
@@ -126,6 +130,8 @@ impl Default for ServiceConfig {
             access: AccessConfig::default(),
             limits: LimitsConfig::default(),
             retention: RetentionConfig::default(),
+            budget: None,
+            rules: None,
         }
     }
 }

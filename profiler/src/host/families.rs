@@ -99,15 +99,30 @@ pub(super) fn plan_of(signal: Signal, rate_hz: u32, governs_cpu: bool) -> Option
         may_stop: true,
         cost_per_run: TRACEPOINT_COST,
     };
+    // What a draw follows from begin to end, and must not lose half of: its rate may fall, no more.
+    let drawn = FamilyPlan {
+        thinning: Thinning::Draw,
+        duty_halvings_max: 0,
+        may_stop: false,
+        ..sliced
+    };
     let (rank, plan) = match signal {
+        // Measured only: a live heap that misses what is freed in a pause would grow for ever.
         Signal::Alloc => (
             0,
             FamilyPlan {
+                rate_halvings_max: 0,
                 cost_per_run: UPROBE_COST,
-                ..sliced
+                ..drawn
             },
         ),
-        Signal::PageFault => (1, sliced),
+        Signal::PageFault => (
+            1,
+            FamilyPlan {
+                rate_halvings_max: 0,
+                ..drawn
+            },
+        ),
         Signal::Syscall => (
             2,
             FamilyPlan {
@@ -115,7 +130,8 @@ pub(super) fn plan_of(signal: Signal, rate_hz: u32, governs_cpu: bool) -> Option
                 ..sliced
             },
         ),
-        Signal::Tcp => (3, sliced),
+        // The state of a connection is followed from its begin on.
+        Signal::Tcp => (3, drawn),
         Signal::OffCpu => (
             4,
             FamilyPlan {

@@ -369,12 +369,7 @@ impl Governing {
     }
 
     /// Decides, and switches what is not in slices.
-    fn tick(
-        &mut self,
-        probe: &mut Probe,
-        now: Duration,
-        own: &OwnWork,
-    ) -> anyhow::Result<()> {
+    fn tick(&mut self, probe: &mut Probe, now: Duration, own: &OwnWork) -> anyhow::Result<()> {
         self.tick_due = now + TICK;
         let counted = self.count(probe, now, own.drain_cpu);
         let measurement = self.measurement(&counted);
@@ -476,7 +471,7 @@ impl Governing {
     }
 
     /// The slices that are to begin and to end now.
-    fn due_switches(&self) -> Vec<SliceSwitch> {
+    pub(super) fn due_switches(&self) -> Vec<SliceSwitch> {
         let now = clock::monotonic();
         let switch = |(index, family): (usize, &Family)| {
             let switch = family.slices.as_ref()?.poll(now, family.setting.duty())?;

@@ -5,8 +5,6 @@
 use super::probe::{self, Probe, SignalOptions};
 use crate::model::Signal;
 
-/// Signals that system calls are watched for.
-
 /// Starts what is to be watched; gives the number of CPUs that are sampled, zero when none is.
 ///
 /// # Errors
@@ -56,10 +54,10 @@ pub(super) fn start(probe: &mut Probe, family: Signal, rate_hz: u32) -> anyhow::
             tracing::debug!(hook, "time off the CPU is measured");
         }
         Signal::Syscall => probe::attach_syscalls(probe)?,
+        Signal::Tcp => probe::attach_tcp(probe)?,
         Signal::SyscallCounts
         | Signal::Alloc
         | Signal::PageFault
-        | Signal::Tcp
         | Signal::TcpCounts
         | Signal::Imported => {}
     }
@@ -72,10 +70,10 @@ pub(super) fn stop(probe: &mut Probe, family: Signal) {
         Signal::Cpu => probe::detach_sampling(probe),
         Signal::OffCpu => probe::detach_off_cpu(probe),
         Signal::Syscall => probe::detach_syscalls(probe),
+        Signal::Tcp => probe::detach_tcp(probe),
         Signal::SyscallCounts
         | Signal::Alloc
         | Signal::PageFault
-        | Signal::Tcp
         | Signal::TcpCounts
         | Signal::Imported => {}
     }

@@ -4,7 +4,6 @@
 //! is a type of `model`, and `run` connects them.
 
 pub mod aggregate;
-mod call_rows;
 mod command;
 mod continuous;
 pub mod daemon;
@@ -31,6 +30,7 @@ mod slots;
 pub mod symbolize;
 mod systemd;
 mod table_loader;
+mod table_rows;
 pub mod unwind;
 mod windows;
 

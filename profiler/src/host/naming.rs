@@ -216,6 +216,9 @@ fn subject_name(subject: Subject) -> String {
         Subject::Outcome(Outcome::InFlight) => "in flight".to_owned(),
         Subject::Outcome(Outcome::NoReturn) => "no return".to_owned(),
         Subject::Took(bucket) => bucket.to_string(),
+        Subject::FarEnd(far_end) => far_end.to_string(),
+        Subject::Side(side) => side.to_string(),
+        Subject::Measure(measure) => measure.as_str().to_owned(),
     }
 }
 

@@ -18,18 +18,18 @@ use profiler_common::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
-    call_rows,
     governing::{CoverageOfAll, Governed, Governing, OwnWork, SliceSwitch},
     governor::Relief,
     kernel_counts::KernelCounts,
     naming, object,
     probe::{
-        self, CallTable, Filter, KernelMapping, Probe, ProbeOptions, SignalOptions, Unwinding,
+        self, Filter, KernelMapping, Probe, ProbeError, ProbeOptions, SignalOptions, Unwinding,
     },
     process::{Changes, Object, ProcessTable, processes_by_cpu_time},
     ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
     scheduler_text::SchedulerText,
     table_loader::{ObjectBytes, Slot, TableLoader},
+    table_rows,
     windows::Windows,
 };
 use crate::{
@@ -72,6 +72,8 @@ pub struct Cost {
     pub off_cpu: Option<[(Duration, u64); 2]>,
     /// Time inside the programs at the start and at the end of a system call, and their runs.
     pub syscalls: Option<[(Duration, u64); 2]>,
+    /// Time inside all programs that watch TCP connections, and their runs.
+    pub tcp: Option<(Duration, u64)>,
     /// Samples that the probe sent.
     pub samples_sent: u64,
     /// User frames walked.
@@ -112,6 +114,8 @@ pub(super) struct Host {
     pub(super) governing: Option<Governing>,
     /// CPU time that taking samples out of the ring took so far.
     drain_cpu: Duration,
+    /// Whether there are exact tables to take.
+    counts_exactly: bool,
     /// Rows that an exact table has room for.
     table_rows: u64,
     /// What the probe had counted when it was last asked.
@@ -153,7 +157,8 @@ impl Host {
             undecodable: 0,
             governing: None,
             drain_cpu: Duration::ZERO,
-            table_rows: u64::from(probe::call_rows()),
+            table_rows: u64::from(probe::table_rows()),
+            counts_exactly: (options.signals).watches(&[Signal::SyscallCounts, Signal::TcpCounts]),
             counted: KernelCounts::default(),
             refreshed_at: clock::monotonic(),
         };
@@ -191,6 +196,8 @@ impl Host {
         drop(fds);
         self.govern()?;
         self.drain();
+        // The work is done: in a slice, the load is to be what it is without it.
+        self.begin_slices()?;
         clock::sleep(BATCH_PAUSE);
         Ok(())
     }
@@ -207,8 +214,18 @@ impl Host {
         };
         let switches = governing.poll(&mut self.probe, &own)?;
         self.windows.cramp(Relief::Stacks <= governing.relief());
-        for switch in switches {
-            self.switch_slice(&switch)?;
+        for switch in switches.iter().filter(|switch| switch.is_on) {
+            self.switch_slice(switch)?;
+        }
+        Ok(())
+    }
+
+    /// Begins the slices that are due after a pause.
+    fn begin_slices(&mut self) -> anyhow::Result<()> {
+        let switches = (self.governing.as_ref()).map(Governing::due_switches);
+        let switches = switches.unwrap_or_default();
+        for switch in switches.iter().filter(|switch| !switch.is_on) {
+            self.switch_slice(switch)?;
         }
         Ok(())
     }
@@ -221,7 +238,8 @@ impl Host {
         if switch.is_on {
             let weight = governing.end_slice(&mut self.probe, switch);
             if switch.signal.table().is_some() && !switch.goes_on_whole(weight) {
-                self.collect_weighted(clock::monotonic(), weight);
+                let over = switch.signal.table().map(|table| (table, weight));
+                self.collect_weighted(clock::monotonic(), over);
             }
         }
         match &mut self.governing {
@@ -266,10 +284,9 @@ impl Host {
         }
     }
 
-    /// Takes the exact tables when they are half full, long before the window is over.
+    /// Takes the exact tables when one is half full, long before the window is over.
     fn collect_full_tables(&mut self, now: Duration) {
-        let rows = self.probe.call_table().map_or(0, |table| table.rows_made());
-        if self.table_rows / 2 < rows {
+        if self.counts_exactly && self.table_rows / 2 < self.probe.exact.rows_made() {
             self.collect_tables(now);
         }
     }
@@ -277,29 +294,53 @@ impl Host {
     /// Takes the exact tables as they are at `at`, with what goes on at that moment counted so far.
     /// What cannot be taken now is taken later; only its window is wrong then.
     pub(super) fn collect_tables(&mut self, at: Duration) {
-        let weight = (self.governing.as_ref()).map_or(1.0, |governing| {
-            governing.weight_of_table(Signal::SyscallCounts)
-        });
-        self.collect_weighted(at, weight);
+        self.collect_weighted(at, None);
     }
 
-    /// The same for rows that stand for `weight` of their kind.
-    fn collect_weighted(&mut self, at: Duration, weight: f64) {
+    /// The same, where the rows of one table stand for so many of their kind: its slice is over.
+    fn collect_weighted(&mut self, at: Duration, over: Option<(Signal, f64)>) {
+        if !self.counts_exactly {
+            return;
+        }
         if let Err(error) = self.probe.charge_calls_in_flight() {
             tracing::warn!("system calls in flight are not counted: {error:#}");
         }
-        let rows = match self.probe.call_table().map(CallTable::take_rows) {
-            Some(Ok(rows)) => rows,
-            Some(Err(error)) => {
-                tracing::warn!("the table of system calls stays for later: {error:#}");
-                return;
+        match self.take_rows(at) {
+            Ok(samples) => {
+                for sample in samples {
+                    let weight = self.weight_of_row(sample.measured.signal(), over);
+                    self.windows.add(sample, weight, &self.processes);
+                }
             }
-            None => return,
-        };
-        for row in &rows {
-            let sample = call_rows::to_sample(row, at);
-            self.windows.add(sample, weight, &self.processes);
+            Err(error) => {
+                tracing::warn!("exact tables stay for later: {error:#}");
+            }
         }
+    }
+
+    /// What a row of a table stands for: as much as the slice that is over, or the one that runs.
+    fn weight_of_row(&self, table: Signal, over: Option<(Signal, f64)>) -> f64 {
+        match over {
+            Some((signal, weight)) if signal == table => weight,
+            Some(_) | None => {
+                (self.governing.as_ref()).map_or(1.0, |governing| governing.weight_of_table(table))
+            }
+        }
+    }
+
+    /// The rows of all exact tables, as samples.
+    fn take_rows(&mut self, at: Duration) -> Result<Vec<StackSample>, ProbeError> {
+        let mut samples = Vec::new();
+        for row in self.probe.exact.take_calls()? {
+            samples.push(table_rows::call_sample(&row, at));
+        }
+        for row in self.probe.exact.take_connections()? {
+            match table_rows::tcp_sample(&row, at) {
+                Ok(sample) => samples.push(sample),
+                Err(_malformed) => self.windows.lose(Loss::Undecodable),
+            }
+        }
+        Ok(samples)
     }
 
     /// Takes what the probe wants repaired.
@@ -436,6 +477,7 @@ impl Host {
             sampler: self.probe.sampler_run_time(),
             off_cpu: self.probe.off_cpu_run_time(),
             syscalls: self.probe.syscall_run_time(),
+            tcp: self.probe.tcp_run_time(),
             samples_sent: self.probe.tally(SignalCode::Cpu, Tally::Sent),
             frames_walked: self.probe.count(Counter::FramesWalked),
             table_size_bytes,

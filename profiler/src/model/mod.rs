@@ -34,6 +34,7 @@ mod quality;
 mod selection;
 mod signal;
 mod subject;
+mod tcp;
 
 pub use self::{
     address::{Avma, FileOffset, Svma},
@@ -59,4 +60,5 @@ pub use self::{
     selection::{MatchKind, Matcher, Selection, TimeRange},
     signal::{Signal, Values},
     subject::{BucketError, DurationBucket, Outcome, Subject, Syscall},
+    tcp::{FarEnd, Side, TcpMeasure},
 };

@@ -5,6 +5,8 @@
 
 use std::{fmt, str::FromStr};
 
+use super::{FarEnd, Side, TcpMeasure};
+
 /// One level of a table, or the innermost level of a stack.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Subject {
@@ -16,6 +18,12 @@ pub enum Subject {
     Outcome(Outcome),
     /// How long each event of a row took.
     Took(DurationBucket),
+    /// The far end of a connection.
+    FarEnd(FarEnd),
+    /// Which side of the connection it is seen from.
+    Side(Side),
+    /// What was measured of the connection.
+    Measure(TcpMeasure),
 }
 
 /// A system call by its number.

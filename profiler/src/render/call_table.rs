@@ -1,6 +1,6 @@
-//! The table of system calls, as text.
+//! The exact tables, as text.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{cmp::Reverse, collections::BTreeMap, fmt::Write as _};
 
 use super::units::{quantity, thousands};
 use crate::model::{DurationBucket, Frame, Naming, Profile, ValueType};
@@ -73,11 +73,7 @@ fn rows(profile: &Profile) -> BTreeMap<&str, Row> {
 pub fn calls(profile: &Profile, limit: usize) -> String {
     let mut rows: Vec<(&str, Row)> = rows(profile).into_iter().collect();
     rows.sort_by(|(a_name, a), (b_name, b)| (b.time_ns, a_name).cmp(&(a.time_ns, b_name)));
-    let nanoseconds = ValueType {
-        kind: "time".to_owned(),
-        unit: "nanoseconds".to_owned(),
-    };
-    let time = |ns| quantity(ns, &nanoseconds);
+    let time = |ns| quantity(ns, &value_type("nanoseconds"));
     let mut text = format!(
         "{:>12} {:>10} {:>11} {:>11} {:>11} {:>11}  SYSTEM CALL\n",
         "CALLS", "FAILED", "TIME", "MEAN", "HALF BELOW", "99% BELOW"
@@ -96,6 +92,59 @@ pub fn calls(profile: &Profile, limit: usize) -> String {
         );
     }
     text
+}
+
+/// A table of at most `limit` rows of TCP connections, by far end, side and measure; those with the
+/// most time first, then those with the most bytes; each line ends in a newline.
+pub fn connections(profile: &Profile, limit: usize) -> String {
+    let mut rows: BTreeMap<[&str; 3], (Row, u64)> = BTreeMap::new();
+    for sample in &profile.samples {
+        let frames = profile.stack(sample.stack).map(|stack| &stack.frames);
+        let mut names = (frames.into_iter().flatten().rev())
+            .filter_map(|frame| profile.frame(*frame))
+            .map(name_of);
+        let key = [(); 3].map(|()| names.next().unwrap_or_default());
+        let value = |place| sample.values.get(place).copied().unwrap_or_default();
+        let (row, bytes) = rows.entry(key).or_default();
+        row.calls = row.calls.saturating_add(value(0));
+        row.time_ns = row.time_ns.saturating_add(value(1));
+        *bytes = bytes.saturating_add(value(2));
+        if let Some(bucket) = names
+            .next()
+            .and_then(|text| text.parse::<DurationBucket>().ok())
+        {
+            let (_lower, upper) = bucket.bounds_ns();
+            *row.by_bound_ns.entry(upper).or_default() += value(0);
+        }
+    }
+    let mut rows: Vec<_> = rows.into_iter().collect();
+    rows.sort_by_key(|(names, (row, bytes))| (Reverse((row.time_ns, *bytes)), *names));
+    let mut text = format!(
+        "{:>10} {:>11} {:>11} {:>11} {:>11}  CONNECTION\n",
+        "EVENTS", "MEAN", "HALF BELOW", "99% BELOW", "BYTES"
+    );
+    for (names, (row, bytes)) in rows.into_iter().take(limit) {
+        // Writing to a text cannot fail.
+        let _infallible = writeln!(
+            text,
+            "{:>10} {:>11} {:>11} {:>11} {:>11}  {}",
+            thousands(row.calls),
+            quantity(row.time_ns / row.calls.max(1), &value_type("nanoseconds")),
+            quantity(row.quantile_ns(50), &value_type("nanoseconds")),
+            quantity(row.quantile_ns(99), &value_type("nanoseconds")),
+            quantity(bytes, &value_type("bytes")),
+            names.join(" "),
+        );
+    }
+    text
+}
+
+/// A value type of a unit.
+fn value_type(unit: &str) -> ValueType {
+    ValueType {
+        kind: String::new(),
+        unit: unit.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Threads that wait for work, folded: in a picture of all that waits they would be nearly all.
 
 use crate::model::{
-    Frame, FrameId, FrameIndex, FrameKind, Location, Naming, Profile, Sample, Signal, Stack, StackIndex,
-    label,
+    Frame, FrameId, FrameIndex, FrameKind, Location, Naming, Profile, Sample, Signal, Stack,
+    StackIndex, label,
 };
 
 /// Name of the one frame that is left of what is folded.
@@ -19,7 +19,11 @@ pub fn fold_idle(profile: &Profile) -> Profile {
     }
     let is_idle = |sample: &Sample| {
         let task = profile.task(sample.task);
-        task.is_some_and(|task| task.labels.get(label::REASON).is_some_and(|why| why == IDLE))
+        task.is_some_and(|task| {
+            task.labels
+                .get(label::REASON)
+                .is_some_and(|why| why == IDLE)
+        })
     };
     let Some(stack) = push_mark(&mut folded) else {
         return folded;

@@ -28,7 +28,7 @@ mod table;
 mod units;
 
 pub use self::{
-    call_table::calls,
+    call_table::{calls, connections},
     collapsed::CollapsedError,
     diff::{Difference, DifferenceError, Normalize},
     format::{Format, FormatError, ReadError, WriteError, read, write, write_joined},

@@ -227,6 +227,34 @@ impl Running {
 
     /// One request over HTTP: its status and body. `head` has lines with their ends.
     pub(super) async fn http(&self, method: &str, path: &str, head: &str, body: &[u8]) -> Answer {
+        let answer = self.exchange(method, path, head, body).await;
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        let status = text.split(' ').nth(1).unwrap_or_default().parse().unwrap();
+        let body = text.split_once("\r\n\r\n").unwrap_or_default().1.to_owned();
+        Answer { status, body }
+    }
+
+    /// One request over HTTP that must do: the bytes of its body.
+    pub(super) async fn http_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        head: &str,
+        body: &[u8],
+    ) -> Vec<u8> {
+        let mut answer = self.exchange(method, path, head, body).await;
+        let end = answer
+            .windows(4)
+            .position(|part| part == b"\r\n\r\n")
+            .unwrap();
+        let body = answer.split_off(end + 4);
+        let head = String::from_utf8_lossy(&answer);
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        body
+    }
+
+    /// One request over HTTP: all bytes that came back.
+    async fn exchange(&self, method: &str, path: &str, head: &str, body: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.service.address()).await.unwrap();
         let length = body.len();
         let request = format!(
@@ -236,10 +264,7 @@ impl Running {
         stream.write_all(body).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
-        let text = String::from_utf8_lossy(&answer).into_owned();
-        let status = text.split(' ').nth(1).unwrap_or_default().parse().unwrap();
-        let body = text.split_once("\r\n\r\n").unwrap_or_default().1.to_owned();
-        Answer { status, body }
+        answer
     }
 }
 

@@ -4,13 +4,18 @@
 
 pub mod access;
 mod admin;
+pub mod alert;
 mod connections;
 mod gauges;
+pub mod grafana;
 pub mod ingest;
+pub mod insight;
 pub mod live;
 pub mod query;
+mod recorded;
 pub mod run;
 pub mod store;
+pub mod web;
 
 #[cfg(test)]
 mod fixture;

@@ -20,11 +20,15 @@ use tonic_web::GrpcWebLayer;
 use super::{
     access::{self, Access, TlsSource},
     admin::Admin,
+    alert::{self, Alerting},
     connections::Connections,
     gauges::Gauges,
+    grafana,
     ingest::{Ingest, IngestServer, IngestSettings, OtlpServer, upload_routes},
-    query::{self, Reader},
+    insight::{Budget, Rules},
+    query::{self, Guide, Reader},
     store::StoreOptions,
+    web,
 };
 use crate::{
     config::{ServiceConfig, days},
@@ -34,7 +38,9 @@ use crate::{
 
 pub use super::{
     admin::ADMIN_HEADER,
+    insight::{BudgetError, RulesError},
     live::{Connected, Live},
+    recorded::{LabelError, Recorded, RecordingLabel},
     store::{EmbeddedStore, Store, StoreError},
 };
 
@@ -51,6 +57,7 @@ pub struct Service {
     stop: CancellationToken,
     health: HealthReporter,
     connections: JoinHandle<()>,
+    alerts: JoinHandle<()>,
 }
 
 impl Service {
@@ -93,7 +100,11 @@ impl Service {
         ingest.counters().register(&mut metrics);
         access.counters().register(&mut metrics);
         let reader = Arc::new(Reader::new(Arc::clone(&store)));
-        let (health, grpc) = grpc_routes(&ingest, &reader, &live).await?;
+        let guide = Arc::new(read_guide(config)?);
+        let alerting = Alerting::open(&guide, &config.data).context("open the alerts")?;
+        let (health, grpc) = grpc_routes(&ingest, &reader, &live, &guide, &alerting).await?;
+        let alerts = alerting.start(Arc::clone(&reader), stop.clone());
+        let grafana_routes = grafana::routes(Arc::clone(&reader));
         let gauges = Gauges::new(&mut metrics, reader, live.clone(), embedded.clone());
         let admin = Admin {
             store,
@@ -105,6 +116,8 @@ impl Service {
         };
         let router = grpc
             .merge(upload_routes(ingest))
+            .merge(grafana_routes)
+            .merge(web::routes())
             .merge(admin.routes())
             .fallback(not_found)
             .layer(middleware::from_fn_with_state(
@@ -132,6 +145,7 @@ impl Service {
             stop,
             health,
             connections: tokio::spawn(connections.run()),
+            alerts,
         })
     }
 
@@ -169,6 +183,9 @@ impl Service {
         if self.connections.await.is_err() {
             tracing::error!("the connections ended early");
         }
+        if self.alerts.await.is_err() {
+            tracing::error!("the alerts ended early");
+        }
     }
 }
 
@@ -195,6 +212,8 @@ async fn grpc_routes(
     ingest: &Arc<Ingest>,
     reader: &Arc<Reader>,
     live: &Live,
+    guide: &Arc<Guide>,
+    alerting: &Alerting,
 ) -> anyhow::Result<(HealthReporter, Router)> {
     let (reporter, health) = health_reporter();
     reporter.set_serving::<IngestServer>().await;
@@ -208,9 +227,30 @@ async fn grpc_routes(
         .add_service(reflection().build_v1alpha().context("descriptors")?)
         .add_service(IngestServer::new(Arc::clone(ingest)))
         .add_service(OtlpServer::new(Arc::clone(ingest)))
-        .add_service(query::server(Arc::clone(reader), live.clone()));
+        .add_service(query::server(
+            Arc::clone(reader),
+            live.clone(),
+            Arc::clone(guide),
+        ))
+        .add_service(alert::server(alerting.clone()));
     let router = routes.into_axum_router().reset_fallback();
     Ok((reporter, router.layer(GrpcWebLayer::new())))
+}
+
+/// What the configuration says is too much.
+fn read_guide(config: &ServiceConfig) -> anyhow::Result<Guide> {
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let mut guide = Guide::default();
+    if let Some(path) = &config.rules {
+        guide.rules = Rules::read(&read(path)?).with_context(|| path.display().to_string())?;
+    }
+    if let Some(path) = &config.budget {
+        let budget = Budget::read(&read(path)?).with_context(|| path.display().to_string())?;
+        guide.budget = Some(budget);
+    }
+    Ok(guide)
 }
 
 /// Makes the folder of the file of senders.

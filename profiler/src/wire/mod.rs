@@ -5,4 +5,6 @@ mod framing;
 pub mod otlp;
 pub mod pprof;
 pub mod push;
+#[cfg(feature = "service")]
+pub mod querier;
 pub mod v1;

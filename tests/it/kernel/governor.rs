@@ -99,7 +99,10 @@ fn cpu_seconds(pid: u32) -> f64 {
     let (_name, fields) = stat.rsplit_once(") ").unwrap();
     let ticks = fields.split(' ').skip(11).take(2);
     // A tick is 10 ms.
-    ticks.map(|field| field.parse::<u64>().unwrap()).sum::<u64>() as f64 / 100.0
+    ticks
+        .map(|field| field.parse::<u64>().unwrap())
+        .sum::<u64>() as f64
+        / 100.0
 }
 
 /// CPU samples are taken less often than asked for, and stand for more: their sum stays the time that
@@ -147,7 +150,9 @@ fn a_lower_rate_changes_no_sum() {
         .flat_map(|(window, _)| {
             let profile = &window.profile;
             profile.samples.iter().filter(|sample| {
-                profile.task(sample.task).is_some_and(|task| task.pid.0 == pid)
+                profile
+                    .task(sample.task)
+                    .is_some_and(|task| task.pid.0 == pid)
             })
         })
         .map(|sample| sample.values[1])

@@ -24,5 +24,8 @@ mod daemon;
 mod governor;
 mod leftovers;
 mod off_cpu;
+mod rows;
+mod sick;
 mod syscall;
+mod tcp;
 mod watch;

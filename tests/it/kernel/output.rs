@@ -79,7 +79,12 @@ fn one_pprof_file_holds_several_events() {
         let values = profile.samples.iter().map(|sample| sample.values[value]);
         values.sum()
     };
-    assert!(0 < sum(0) && 1_000_000_000 < sum(2), "{} {}", sum(0), sum(2));
+    assert!(
+        0 < sum(0) && 1_000_000_000 < sum(2),
+        "{} {}",
+        sum(0),
+        sum(2)
+    );
 }
 
 /// Found before anything is recorded: the command has not run.

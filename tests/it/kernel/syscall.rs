@@ -9,12 +9,14 @@ use profiler::{
             Budget, SharedLabelRules, SignalOptions, Unwinding, WatchOptions, WatchedWindow, watch,
         },
     },
-    model::{DurationBucket, Naming, Profile, Signal},
+    model::{DurationBucket, Signal},
 };
 use profiler_tests::{
     harness::{Record, workload},
     require_root,
 };
+
+use super::rows::{Row, rows, sum};
 
 /// Largest relative error of an estimate.
 const ERROR_MAX: f64 = 0.05;
@@ -25,49 +27,6 @@ const SEGMENTATION_FAULT: i32 = 128 + 11;
 /// Place of the calls, and of the nanoseconds, in a row.
 const CALLS: usize = 0;
 const TIME: usize = 1;
-
-/// One row of a table: call, outcome, bucket, and its values.
-struct Row {
-    names: Vec<String>,
-    values: Vec<u64>,
-}
-
-/// The rows of a profile whose process has this name.
-fn rows(profile: &Profile, comm: &str) -> Vec<Row> {
-    let of_process = profile.samples.iter().filter(|sample| {
-        let task = profile.task(sample.task);
-        task.is_some_and(|task| task.comm == comm && task.tid.0 == task.pid.0)
-    });
-    let name = |index: &_| match &profile.frame(*index).unwrap().naming {
-        Naming::Named(locations) => locations[0].function.clone(),
-        Naming::Unnamed(reason) => panic!("a row without a name: {reason:?}"),
-    };
-    let row = |sample: &profiler::model::Sample| {
-        let stack = profile.stack(sample.stack).unwrap();
-        Row {
-            names: stack.frames.iter().rev().map(name).collect(),
-            values: sample.values.clone(),
-        }
-    };
-    of_process.map(row).collect()
-}
-
-/// Sum of one value of the rows that begin with these names.
-fn sum(rows: &[Row], names: &[&str], value: usize) -> u64 {
-    let matching = rows.iter().filter(|row| row.names.starts_with_names(names));
-    matching.map(|row| row.values[value]).sum()
-}
-
-/// Whether the outer names are these.
-trait StartsWithNames {
-    fn starts_with_names(&self, names: &[&str]) -> bool;
-}
-
-impl StartsWithNames for Vec<String> {
-    fn starts_with_names(&self, names: &[&str]) -> bool {
-        names.len() <= self.len() && names.iter().zip(self).all(|(name, own)| name == own)
-    }
-}
 
 /// That an estimate is the truth, nearly.
 #[track_caller]

@@ -7,7 +7,7 @@ mod toolchain;
 
 use anyhow::Context as _;
 
-use crate::repository::Repository;
+use crate::{repository::Repository, web};
 use apt::{Need, Presence};
 
 pub(crate) use npm::folder as npm_folder;
@@ -50,11 +50,22 @@ pub(crate) fn for_build() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the web page is built with.
+const PAGE_NEEDS: &[Need] = &[Need::command("nodejs", "node"), Need::command("npm", "npm")];
+
+/// Builds the web page, with what that needs. A host that cannot builds the program without it.
+pub(crate) fn for_page(repository: &Repository) -> anyhow::Result<()> {
+    apt::ensure(PAGE_NEEDS)?;
+    web::ensure_page(repository);
+    Ok(())
+}
+
 /// Makes the tests possible as well. What cannot be had is said aloud; the tests that need it skip.
 pub(crate) fn for_tests(repository: &Repository) -> anyhow::Result<()> {
     for_build()?;
     apt::ensure(&[TEST_NEEDS, VM_NEEDS].concat())?;
     npm::ensure(repository);
+    web::ensure_page(repository);
     Ok(())
 }
 

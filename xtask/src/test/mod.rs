@@ -8,7 +8,7 @@ use std::{env, process::ExitCode};
 
 use anyhow::ensure;
 
-use crate::{repository::Repository, setup, tidy, vm};
+use crate::{repository::Repository, setup, tidy, vm, web};
 
 use binary::Kind;
 pub(crate) use tally::Tally;
@@ -59,6 +59,7 @@ fn run_all(repository: &Repository, tally: &mut Tally) {
             .run()
     });
     run_tests(repository, "", tally);
+    gate(tally, "web page", || web::test(repository));
     gate(tally, "doc tests", || {
         repository.cargo(["test", "--doc", "--quiet"]).run()
     });

@@ -28,6 +28,7 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("render", &["model", "wire"]),
     ("store", &["model", "clock", "telemetry", "config"]),
     ("live", &["model"]),
+    ("insight", &["model"]),
     ("access", &["model", "clock", "telemetry", "config"]),
     (
         "ingest",
@@ -53,8 +54,26 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
             "store",
             "live",
             "render",
+            "insight",
         ],
     ),
+    (
+        "alert",
+        &[
+            "model",
+            "clock",
+            "telemetry",
+            "wire",
+            "store",
+            "insight",
+            "query",
+        ],
+    ),
+    (
+        "grafana",
+        &["model", "clock", "wire", "render", "store", "query"],
+    ),
+    ("web", &[]),
     (
         "host/run",
         &[
@@ -87,7 +106,11 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
             "live",
             "access",
             "ingest",
+            "insight",
             "query",
+            "alert",
+            "grafana",
+            "web",
         ],
     ),
     (

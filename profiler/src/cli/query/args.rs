@@ -42,7 +42,7 @@ pub struct QueryArgs {
 
 /// How to reach the service.
 #[derive(Args, Clone, Debug)]
-pub(super) struct ConnectionArgs {
+pub(crate) struct ConnectionArgs {
     /// Address of the query service
     #[arg(long, global = true, env = "PROFILER_SERVER", value_name = "URL", default_value = SERVER_DEFAULT)]
     pub(super) server: String,
@@ -120,6 +120,28 @@ Examples:
   profiler query function malloc
   profiler query function 'core::fmt::write' '{service=\"api\"}' --json")]
     Function(FunctionArgs),
+    /// What is wrong, ranked, with the place in the code and how sure it is
+    #[command(after_help = "\
+Examples:
+  profiler query bottlenecks --last 15m
+  profiler query bottlenecks '{service=\"api\"}' --least warning --json")]
+    Bottlenecks(BottlenecksArgs),
+    /// Functions that changed more than chance explains
+    #[command(after_help = "\
+Examples:
+  profiler query regressions '{service=\"api\"}' --last 10m                 against the ten minutes before
+  profiler query regressions '{service=\"api\"}' --last 1h --than yesterday
+  profiler query regressions '{service=\"api\"}' --last 1h --than previous-build
+  profiler query regressions '{version=\"2\"}' --against '{version=\"1\"}'")]
+    Regressions(RegressionsArgs),
+    /// Alerts of the service's budget, silences, and what happened
+    #[command(after_help = "\
+Examples:
+  profiler query alerts                    what is wrong now
+  profiler query alerts --history --last 1d
+  profiler query alerts --silence 'db*' --for 2h --comment 'known, being moved'
+  profiler query alerts --unsilence 3")]
+    Alerts(AlertsArgs),
     /// Hosts, when they were last heard of, and how good their data is
     #[command(after_help = "\
 Example:
@@ -386,6 +408,119 @@ pub(super) struct FunctionArgs {
     /// Most callers, callees, services and lines
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     pub(super) limit: u32,
+}
+
+/// How grave something is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(super) enum Grave {
+    /// Good to know
+    #[default]
+    Info,
+    /// Someone should look
+    Warning,
+    /// Someone should look now
+    Critical,
+}
+
+/// `query bottlenecks`.
+#[derive(Args, Debug)]
+pub(super) struct BottlenecksArgs {
+    /// Labels that must match, as {service="api"}
+    #[arg(value_name = "SELECTOR", default_value = "", hide_default_value = true)]
+    pub(super) selector: String,
+    #[command(flatten)]
+    pub(super) time: TimeArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    /// Least severity
+    #[arg(long, value_name = "SEVERITY", default_value = "info")]
+    pub(super) least: Grave,
+    /// Look at the selection as one, not at each service by itself
+    #[arg(long)]
+    pub(super) whole: bool,
+    /// Most findings
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub(super) limit: u32,
+}
+
+/// With what a selection is compared.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(super) enum Than {
+    /// The span of time just before, or --against and --offset
+    #[default]
+    Before,
+    /// The same span of time a day ago
+    Yesterday,
+    /// The same span of time a week ago
+    LastWeek,
+    /// The build that was there before
+    PreviousBuild,
+}
+
+/// `query regressions`.
+#[derive(Args, Debug)]
+pub(super) struct RegressionsArgs {
+    #[command(flatten)]
+    pub(super) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    /// Compare with what
+    #[arg(long, value_name = "WHAT", default_value = "before")]
+    pub(super) than: Than,
+    /// Compare with this selector, at the same time unless --offset is given
+    #[arg(long, value_name = "SELECTOR", conflicts_with = "than")]
+    pub(super) against: Option<String>,
+    /// Compare with so long ago
+    #[arg(long, value_name = "TIME", conflicts_with = "than")]
+    pub(super) offset: Option<Length>,
+    /// Compare functions with all they call, not by themselves
+    #[arg(long)]
+    pub(super) total: bool,
+    /// Least relative change that is listed
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    pub(super) relative: f64,
+    /// Least change of a share of the whole that is listed
+    #[arg(long, value_name = "SHARE", default_value_t = 0.002)]
+    pub(super) points: f64,
+    /// Share of false discoveries that is allowed
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    pub(super) false_discoveries: f64,
+    /// Most functions, slower and faster each
+    #[arg(long, value_name = "COUNT", default_value_t = 30)]
+    pub(super) limit: u32,
+}
+
+/// `query alerts`.
+#[derive(Args, Debug)]
+pub(super) struct AlertsArgs {
+    /// Those that are fine, too
+    #[arg(long)]
+    pub(super) all: bool,
+    /// What happened, latest first
+    #[arg(long, conflicts_with_all = ["silence", "unsilence"])]
+    pub(super) history: bool,
+    #[command(flatten)]
+    pub(super) time: TimeArgs,
+    /// Keep alerts of this name quiet; * at the end stands for any ending
+    #[arg(long, value_name = "NAME", conflicts_with = "unsilence")]
+    pub(super) silence: Option<String>,
+    /// How long
+    #[arg(long = "for", value_name = "TIME", default_value = "1h")]
+    pub(super) duration: Length,
+    /// Why
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) comment: String,
+    /// End a silence by its number
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) unsilence: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// `query watch`.

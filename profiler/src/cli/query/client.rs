@@ -11,7 +11,9 @@ use tonic::{
 };
 
 use super::{UnreachableError, UsageError, args::ConnectionArgs};
-use crate::wire::v1::generated::query_service_client::QueryServiceClient;
+use crate::wire::v1::generated::{
+    alert_service_client::AlertServiceClient, query_service_client::QueryServiceClient,
+};
 
 /// Longest time until the connection is there.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -19,11 +21,13 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 const ANSWER_SIZE_BYTES_MAX: usize = 64 << 20;
 
 /// The client, with the token on every question.
-pub(super) type Client = QueryServiceClient<InterceptedService<Channel, Token>>;
+pub(crate) type Client = QueryServiceClient<InterceptedService<Channel, Token>>;
+/// The same for alerts.
+pub(super) type AlertClient = AlertServiceClient<InterceptedService<Channel, Token>>;
 
 /// Puts the token on every question.
 #[derive(Clone)]
-pub(super) struct Token(Option<MetadataValue<Ascii>>);
+pub(crate) struct Token(Option<MetadataValue<Ascii>>);
 
 impl Interceptor for Token {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -49,17 +53,29 @@ impl Token {
 }
 
 /// Connects to the service.
-pub(super) async fn connect(args: &ConnectionArgs) -> anyhow::Result<Client> {
+pub(crate) async fn connect(args: &ConnectionArgs) -> anyhow::Result<Client> {
+    let (channel, token) = channel(args).await?;
+    let client = QueryServiceClient::with_interceptor(channel, token);
+    Ok(client
+        .max_decoding_message_size(ANSWER_SIZE_BYTES_MAX)
+        .accept_compressed(tonic::codec::CompressionEncoding::Zstd))
+}
+
+/// Connects to the alerts of the service.
+pub(super) async fn connect_alerts(args: &ConnectionArgs) -> anyhow::Result<AlertClient> {
+    let (channel, token) = channel(args).await?;
+    Ok(AlertServiceClient::with_interceptor(channel, token))
+}
+
+/// A connection, and the token to send on it.
+async fn channel(args: &ConnectionArgs) -> anyhow::Result<(Channel, Token)> {
     let token = Token::new(args.token.as_deref())?;
     let endpoint = endpoint(args)?;
     let channel = endpoint.connect().await.map_err(|error| UnreachableError {
         server: args.server.clone(),
         source: error.into(),
     })?;
-    let client = QueryServiceClient::with_interceptor(channel, token);
-    Ok(client
-        .max_decoding_message_size(ANSWER_SIZE_BYTES_MAX)
-        .accept_compressed(tonic::codec::CompressionEncoding::Zstd))
+    Ok((channel, token))
 }
 
 /// Where the service is, and how to prove who is who.
@@ -96,14 +112,14 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// A question that waits so long for its answer.
-pub(super) fn ask<T>(question: T, args: &ConnectionArgs) -> Request<T> {
+pub(crate) fn ask<T>(question: T, args: &ConnectionArgs) -> Request<T> {
     let mut request = Request::new(question);
     request.set_timeout(args.timeout.0);
     request
 }
 
 /// What a refusal means for the one who asked.
-pub(super) fn refused(status: &Status, args: &ConnectionArgs) -> anyhow::Error {
+pub(crate) fn refused(status: &Status, args: &ConnectionArgs) -> anyhow::Error {
     let message = status.message().to_owned();
     match status.code() {
         Code::InvalidArgument => UsageError::Refused { message }.into(),

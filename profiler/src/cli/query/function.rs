@@ -53,10 +53,86 @@ fn draw(name: &str, answer: &FunctionResponse) -> String {
             }
         }
     }
+    text += &draw_ledger(answer);
     for signal in &answer.signals {
         text += &draw_signal(signal);
     }
     text
+}
+
+/// What the function takes, across signals.
+fn draw_ledger(answer: &FunctionResponse) -> String {
+    if answer.ledger.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&[
+        ("", Side::Right),
+        ("A SECOND", Side::Right),
+        ("SHARE", Side::Right),
+        ("  LEDGER", Side::Left),
+    ]);
+    for row in &answer.ledger {
+        let value_type = value_type(row.value_type.as_ref());
+        let amount = |value: i64| {
+            let sign = if value < 0 { "-" } else { "" };
+            format!("{sign}{}", quantity(value.unsigned_abs(), &value_type))
+        };
+        let rate = |per_second: f64| rate(per_second, &value_type);
+        table.row(vec![
+            amount(row.value),
+            rate(row.per_second),
+            format!("{:.1}%", row.share * 100.0),
+            format!("  {}", row.text),
+        ]);
+        let parts = [
+            (row.parts_are.as_str(), &row.parts),
+            ("service", &row.services),
+            ("version", &row.versions),
+        ];
+        for (what, part) in parts
+            .into_iter()
+            .flat_map(|(what, all)| all.iter().map(move |p| (what, p)))
+        {
+            let mean = ValueType {
+                kind: String::new(),
+                unit: "nanoseconds".to_owned(),
+            };
+            let mean = if 0.0 < part.mean_ns {
+                format!(", {} each", rate_text(part.mean_ns, &mean))
+            } else {
+                String::new()
+            };
+            if !part.name.is_empty() {
+                table.row(vec![
+                    amount(part.value),
+                    rate(part.per_second),
+                    String::new(),
+                    format!("    {what} {}{mean}", clean(&part.name)),
+                ]);
+            }
+        }
+    }
+    format!("\n{}", table.draw())
+}
+
+/// An amount a second; small counts keep what is behind the point.
+fn rate(per_second: f64, value_type: &ValueType) -> String {
+    let sign = if per_second < 0.0 { "-" } else { "" };
+    let size = per_second.abs();
+    if value_type.unit == "count" && size < 100.0 {
+        return format!("{sign}{size:.2}/s");
+    }
+    format!("{sign}{}/s", rate_text(size, value_type))
+}
+
+/// An amount that is not negative.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "for display; not negative, and rounded on purpose"
+)]
+fn rate_text(size: f64, value_type: &ValueType) -> String {
+    quantity(size.round() as u64, value_type)
 }
 
 /// What one signal says.

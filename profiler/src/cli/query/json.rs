@@ -190,6 +190,137 @@ pub(super) fn function(answer: &FunctionResponse) -> Value {
         "signals": answer.signals.iter().map(signal).collect::<Vec<_>>(),
         "files": answer.files,
         "modules": answer.modules,
+        "ledger": answer.ledger.iter().map(ledger_row).collect::<Vec<_>>(),
+        "start_ns": answer.start_ns,
+        "end_ns": answer.end_ns,
+    })
+}
+
+/// One number of the ledger of a function.
+fn ledger_row(row: &function_response::LedgerRow) -> Value {
+    let parts = |parts: &[function_response::Part]| {
+        let part = |part: &function_response::Part| {
+            json!({
+                "name": part.name,
+                "value": part.value,
+                "per_second": part.per_second,
+                "mean_ns": part.mean_ns,
+            })
+        };
+        parts.iter().map(part).collect::<Vec<_>>()
+    };
+    json!({
+        "name": row.name,
+        "text": row.text,
+        "signal": row.signal,
+        "value_type": value_type(row.value_type.as_ref()),
+        "value": row.value,
+        "per_second": row.per_second,
+        "share": row.share,
+        "parts_are": row.parts_are,
+        "parts": parts(&row.parts),
+        "services": parts(&row.services),
+        "versions": parts(&row.versions),
+    })
+}
+
+/// A place in code.
+pub(super) fn place(place: Option<&v1::FramePlace>) -> Value {
+    let Some(place) = place else {
+        return Value::Null;
+    };
+    json!({
+        "function": place.function,
+        "file": place.file,
+        "line": place.line,
+        "module": place.module,
+        "kind": kind(place.kind),
+    })
+}
+
+/// A number with its bounds.
+fn number(number: &v1::EvidenceNumber) -> Value {
+    json!({
+        "name": number.name,
+        "value": number.value,
+        "low": number.low,
+        "high": number.high,
+        "unit": number.unit,
+        "text": number.text,
+    })
+}
+
+/// How grave something is.
+pub(super) fn severity(number: i32) -> &'static str {
+    match v1::Severity::try_from(number) {
+        Ok(v1::Severity::Info) => "info",
+        Ok(v1::Severity::Warning) => "warning",
+        Ok(v1::Severity::Critical) => "critical",
+        Ok(v1::Severity::Unspecified) | Err(_) => "unknown",
+    }
+}
+
+/// What is wrong.
+pub(super) fn bottlenecks(answer: &v1::BottlenecksResponse) -> Value {
+    let finding = |finding: &v1::Finding| {
+        json!({
+            "id": finding.id,
+            "kind": finding.kind_name,
+            "severity": severity(finding.severity),
+            "service": finding.service,
+            "place": place(finding.place.as_ref()),
+            "path": finding.path.iter().map(|level| place(Some(level))).collect::<Vec<_>>(),
+            "holder": place(finding.holder.as_ref()),
+            "cost": finding.cost.as_ref().map(number),
+            "cost_of": finding.cost_of,
+            "evidence": finding.evidence.iter().map(number).collect::<Vec<_>>(),
+            "samples": finding.samples,
+            "summary": finding.summary,
+            "command": finding.command,
+            "signal": finding.signal,
+            "value_kind": finding.value_kind,
+            "selector": finding.selector,
+        })
+    };
+    json!({
+        "findings": answer.findings.iter().map(finding).collect::<Vec<_>>(),
+        "signals": answer.signals,
+        "services": answer.services,
+        "start_ns": answer.start_ns,
+        "end_ns": answer.end_ns,
+        "quality": quality(answer.quality.as_ref()),
+    })
+}
+
+/// What changed.
+pub(super) fn regressions(answer: &v1::RegressionsResponse) -> Value {
+    let change = |change: &v1::Change| {
+        json!({
+            "place": place(change.place.as_ref()),
+            "before_share": change.before_share,
+            "after_share": change.after_share,
+            "difference": change.difference,
+            "difference_low": change.difference_low,
+            "difference_high": change.difference_high,
+            // JSON has no infinity: a function that was not there has no such number.
+            "relative": change.relative.is_finite().then_some(change.relative),
+            "p_value": change.p_value,
+            "q_value": change.q_value,
+            "dispersion": change.dispersion,
+        })
+    };
+    json!({
+        "value_type": value_type(answer.value_type.as_ref()),
+        "slower": answer.slower.iter().map(change).collect::<Vec<_>>(),
+        "faster": answer.faster.iter().map(change).collect::<Vec<_>>(),
+        "tested": answer.tested,
+        "before_samples": answer.before_samples,
+        "after_samples": answer.after_samples,
+        "detectable_points": answer.detectable_points,
+        "before": answer.before_text,
+        "after": answer.after_text,
+        "before_quality": quality(answer.before_quality.as_ref()),
+        "after_quality": quality(answer.after_quality.as_ref()),
     })
 }
 

@@ -3,7 +3,9 @@
 //! Job: arguments to a question over gRPC to text. Read in this order: what can be asked, when,
 //! how to reach the service, then one file for each kind of answer.
 
+mod alerts;
 mod args;
+mod bottlenecks;
 mod client;
 mod diff;
 mod error;
@@ -12,6 +14,7 @@ mod format;
 mod function;
 mod json;
 mod listing;
+mod regressions;
 mod run;
 mod series;
 mod text;
@@ -19,6 +22,12 @@ mod time;
 mod top;
 mod watch;
 
+pub(crate) use self::{
+    args::ConnectionArgs,
+    client::{ask, connect, refused},
+    regressions::draw as draw_regressions,
+    text::{Side, Table},
+};
 pub use self::{
     args::QueryArgs,
     error::{UnreachableError, UsageError},

@@ -5,9 +5,11 @@ use std::{pin::Pin, process::ExitCode};
 use anyhow::Context as _;
 
 use super::{
+    alerts,
     args::{BurstArgs, ConnectionArgs, QueryArgs, QuestionArgs},
+    bottlenecks,
     client::{Client, ask, connect, refused},
-    diff, flame_graph, function, json, listing, series, top, watch,
+    diff, flame_graph, function, json, listing, regressions, series, top, watch,
 };
 use crate::{cli::exit::print, wire::v1::generated::BurstRequest};
 
@@ -41,6 +43,9 @@ async fn answer(args: &QueryArgs) -> anyhow::Result<()> {
         QuestionArgs::LabelValues(asked) => Box::pin(listing::label_values(&mut client, to, asked)),
         QuestionArgs::Signals(asked) => Box::pin(listing::signals(&mut client, to, asked)),
         QuestionArgs::Function(asked) => Box::pin(function::run(&mut client, to, asked)),
+        QuestionArgs::Bottlenecks(asked) => Box::pin(bottlenecks::run(&mut client, to, asked)),
+        QuestionArgs::Regressions(asked) => Box::pin(regressions::run(&mut client, to, asked)),
+        QuestionArgs::Alerts(asked) => Box::pin(alerts::run(to, asked)),
         QuestionArgs::Hosts(asked) => Box::pin(listing::hosts(&mut client, to, asked)),
         QuestionArgs::Watch(asked) => Box::pin(watch::run(&mut client, to, asked)),
         QuestionArgs::Burst(asked) => Box::pin(burst(&mut client, to, asked)),

@@ -16,7 +16,7 @@ const GAP: char = '…';
 
 /// Which side the text of a column is on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Side {
+pub(crate) enum Side {
     /// Names.
     Left,
     /// Numbers.
@@ -24,7 +24,7 @@ pub(super) enum Side {
 }
 
 /// A table for people. The last column takes what is left of the line.
-pub(super) struct Table {
+pub(crate) struct Table {
     sides: Vec<Side>,
     rows: Vec<Vec<String>>,
     /// Width of the terminal; absent when nobody looks.
@@ -33,7 +33,7 @@ pub(super) struct Table {
 
 impl Table {
     /// A table with a headline.
-    pub(super) fn new(columns: &[(&str, Side)]) -> Self {
+    pub(crate) fn new(columns: &[(&str, Side)]) -> Self {
         Self {
             sides: columns.iter().map(|(_name, side)| *side).collect(),
             rows: vec![columns.iter().map(|(name, _)| (*name).to_owned()).collect()],
@@ -42,12 +42,12 @@ impl Table {
     }
 
     /// Adds a row: a text for each column.
-    pub(super) fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
     /// The lines, aligned; each ends in a newline.
-    pub(super) fn draw(&self) -> String {
+    pub(crate) fn draw(&self) -> String {
         let last = self.sides.len().saturating_sub(1);
         let width_of = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));

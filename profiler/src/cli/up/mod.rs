@@ -42,6 +42,9 @@ pub struct UpArgs {
     /// Folder of the store
     #[arg(long, value_name = "DIR", default_value = "/var/lib/profiler")]
     data: PathBuf,
+    /// Budget that is looked at all the time: alerts come from it
+    #[arg(long, value_name = "FILE")]
+    budget: Option<PathBuf>,
     /// Samples a second, on each CPU
     #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
@@ -83,6 +86,7 @@ pub fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
     let config = ServiceConfig {
         listen: args.listen,
         data: args.data.clone(),
+        budget: args.budget.clone(),
         ..ServiceConfig::default()
     };
     let store = open_store(&config)?;
@@ -171,7 +175,7 @@ fn greet(service: &Service, config: &ServiceConfig, host: &str) {
     let address = service.address();
     eprint(&format!(
         "profiler: listening on http://{address}, data in {}\n\
-         profiling {host} until Ctrl-C; ask in another terminal:\n  \
+         profiling {host} until Ctrl-C; open that address in a browser, or ask in another terminal:\n  \
          profiler query flamegraph -o flamegraph.svg\n  \
          profiler query top\n  \
          profiler query hosts",

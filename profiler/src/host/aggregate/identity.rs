@@ -66,7 +66,12 @@ pub(super) fn hash_frame(place: &Place, named: &NamedPlace, kernel_release: &str
         // Not the number of a system call, which each architecture has its own of.
         Place::Subject(subject) => Identity::new(match subject {
             Subject::InCall(_call) => tag::SYSTEM_CALL,
-            Subject::Call(_) | Subject::Outcome(_) | Subject::Took(_) => tag::TABLE,
+            Subject::Call(_)
+            | Subject::Outcome(_)
+            | Subject::Took(_)
+            | Subject::FarEnd(_)
+            | Subject::Side(_)
+            | Subject::Measure(_) => tag::TABLE,
         })
         .bytes(function(&named.naming).unwrap_or_default().as_bytes()),
     };

@@ -106,11 +106,7 @@ fn cpu_samples(window: &Window, facts: &ProfileFacts) -> (Vec<Task>, Vec<Sample>
 }
 
 /// Tasks and samples of time off the CPU. A thread is one task for each reason that it waited for.
-fn off_cpu_samples(
-    window: &Window,
-    names: &Names,
-    length: Duration,
-) -> (Vec<Task>, Vec<Sample>) {
+fn off_cpu_samples(window: &Window, names: &Names, length: Duration) -> (Vec<Task>, Vec<Sample>) {
     let nearly_all_ns = length.mul_f64(IDLE_SHARE).as_nanos();
     let threads = window.tasks();
     let mut tasks = Vec::new();

@@ -290,7 +290,8 @@ impl Governor {
         let Some(budget) = self.budget else {
             return false;
         };
-        let changed = self.cut(budget, measured.elapsed) || self.cut_lossy() || self.recover(budget);
+        let changed =
+            self.cut(budget, measured.elapsed) || self.cut_lossy() || self.recover(budget);
         if changed {
             self.calm = Duration::ZERO;
         }

@@ -57,9 +57,9 @@ pub enum ProbeError {
         /// What the kernel said.
         source: aya::programs::ProgramError,
     },
-    /// The table of system calls could not be taken.
-    #[error("take the table of system calls: needs Linux 5.6")]
-    CallTable {
+    /// An exact table could not be taken.
+    #[error("take the rows of an exact table: needs Linux 5.6")]
+    ExactTable {
         /// What the kernel said.
         source: io::Error,
     },

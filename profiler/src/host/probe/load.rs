@@ -9,37 +9,32 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use profiler_common::{
-    ABI_VERSION,
     counter::{Counter, Tally, slot_of},
     limits::{
-        CALL_OWNERS_MAX, CALL_ROWS_MAX, CALL_TABLE_SIZE_BYTES, CALL_THREADS_MAX, COMM_SIZE_BYTES,
-        DRAW_PERIOD_NS_MAX, NODES_MAX, OFF_CPU_THREADS_MAX,
+        CALL_THREADS_MAX, NODES_MAX, OFF_CPU_THREADS_MAX, ROW_OWNERS_MAX, TABLE_ROWS_MAX,
+        TABLE_SIZE_BYTES, TCP_SOCKETS_MAX,
     },
-    probe_config::{FILTER_CGROUP, FILTER_COMM, FILTER_PID, OFFSET_MISSING, ProbeConfig},
     sample::SignalCode,
-    system_call::{CallSums, SYSCALL_COUNTS, SYSCALL_STACKS},
+    tcp::TcpSums,
     thinning::Thinning,
 };
 
 use super::{
     KernelMappings, KernelRules, KernelTables, ProbeError,
     abi::Abi,
-    btf::KernelTypes,
+    config::probe_config,
+    exact_tables::ExactTables,
     off_cpu::{Arrival, load_off_cpu},
     options::ProbeOptions,
     raw::Link,
     sys,
     syscall::{Syscalls, load_syscalls},
+    tcp::{Tcp, load_tcp},
 };
 use crate::model::{Pid, Signal};
 
 /// The kernel side, compiled by `build.rs`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
-
-/// Bytes of the kernel stack of a task, and of the registers at its top.
-/// Source: `THREAD_SIZE` of x86-64 without KASAN; used only before 5.15, where no helper tells.
-const KERNEL_STACK_SIZE_BYTES: u32 = 16 * 1024;
-const REGISTERS_SIZE_BYTES: u32 = 168;
 
 /// Smallest and largest ring of samples, bytes.
 const RING_SIZE_BYTES_MIN: u32 = 1 << 20;
@@ -53,8 +48,12 @@ const WAITS_HZ: u32 = 3_000;
 
 /// Bytes that the kernel adds to a row of a table, its key included. A guess from its structs.
 const ROW_OVERHEAD_BYTES: usize = 72;
-/// Signals that system calls are watched for.
-const SYSCALL_SIGNALS: [Signal; 2] = [Signal::Syscall, Signal::SyscallCounts];
+/// Signals that system calls are watched for: for stacks, and for the table.
+const SYSCALLS: [Signal; 2] = [Signal::Syscall, Signal::SyscallCounts];
+/// The same for TCP connections.
+const TCP: [Signal; 2] = [Signal::Tcp, Signal::TcpCounts];
+/// Exact tables.
+const TABLES: [Signal; 2] = [Signal::SyscallCounts, Signal::TcpCounts];
 
 /// How user stacks are followed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -88,6 +87,10 @@ pub struct Probe {
     pub(super) off_cpu: Option<Arrival>,
     /// How system calls are watched, when they are.
     pub(super) syscalls: Option<Syscalls>,
+    /// How TCP connections are watched, when they are.
+    pub(super) tcp: Option<Tcp>,
+    /// The exact tables; empty while nothing is counted in them.
+    pub exact: ExactTables,
     /// Mappings by process.
     pub mappings: KernelMappings,
     /// Unwind tables by slot.
@@ -108,6 +111,8 @@ pub struct Probe {
     pub(super) off_cpu_links: Vec<Link>,
     /// Keeps system calls watched.
     pub(super) syscall_links: Vec<Link>,
+    /// Keeps connections watched.
+    pub(super) tcp_links: Vec<Link>,
     /// Keeps the measurement of run time on.
     pub(super) run_time: Option<OwnedFd>,
 }
@@ -127,8 +132,9 @@ pub(super) const LIFECYCLE: [(&str, &str); 2] = [
 /// # Errors
 /// What the kernel refused, with the way out.
 pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
-    let config = probe_config(options);
+    let config = probe_config(options, u32::from(has_task_pt_regs()));
     let nodes = nodes_wanted();
+    let when = |signals: &[Signal], count: u32| entries(options, signals, count);
     let log_level = log_level();
     let mut object = EbpfLoader::new()
         .override_global(aya_log::LEVEL, &log_level, true)
@@ -137,10 +143,13 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         .map_max_entries("MAPPINGS", nodes)
         .map_max_entries("TARGETS", nodes)
         .map_max_entries("DEPARTURES", departures_wanted(options))
-        .map_max_entries("CALLS", when_syscalls(options, CALL_THREADS_MAX))
-        .map_max_entries("CALL_TABLE_0", when_syscalls(options, call_rows()))
-        .map_max_entries("CALL_TABLE_1", when_syscalls(options, call_rows()))
-        .map_max_entries("CALL_OWNERS", when_syscalls(options, CALL_OWNERS_MAX))
+        .map_max_entries("CALLS", when(&SYSCALLS, CALL_THREADS_MAX))
+        .map_max_entries("CALL_TABLE_0", when(&SYSCALLS[1..], table_rows()))
+        .map_max_entries("CALL_TABLE_1", when(&SYSCALLS[1..], table_rows()))
+        .map_max_entries("TCP_SOCKETS", when(&TCP, TCP_SOCKETS_MAX))
+        .map_max_entries("TCP_TABLE_0", when(&TCP[1..], table_rows()))
+        .map_max_entries("TCP_TABLE_1", when(&TCP[1..], table_rows()))
+        .map_max_entries("ROW_OWNERS", when(&TABLES, ROW_OWNERS_MAX))
         .load(OBJECT)
         .map_err(ProbeError::Load)?;
     let mut logger = EbpfLogger::init(&mut object).map_err(ProbeError::Log)?;
@@ -157,8 +166,13 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
     } else {
         None
     };
-    let syscalls = if options.signals.watches(&SYSCALL_SIGNALS) {
+    let syscalls = if options.signals.watches(&SYSCALLS) {
         Some(load_syscalls(&mut object, sampler)?)
+    } else {
+        None
+    };
+    let tcp = if options.signals.watches(&TCP) {
+        Some(load_tcp(&mut object)?)
     } else {
         None
     };
@@ -166,6 +180,8 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         sampler,
         off_cpu,
         syscalls,
+        tcp,
+        exact: ExactTables::take(&mut object)?,
         mappings: KernelMappings::new(take_map(&mut object, "MAPPINGS")?)?,
         tables: Some((
             KernelRules::new(take_map(&mut object, "RULES")?)?,
@@ -180,6 +196,7 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         sampling: Vec::new(),
         off_cpu_links: Vec::new(),
         syscall_links: Vec::new(),
+        tcp_links: Vec::new(),
         run_time: sys::enable_run_time_stats().ok(),
         object,
     };
@@ -245,9 +262,9 @@ fn departures_wanted(options: &ProbeOptions) -> u32 {
     }
 }
 
-/// What the watching of system calls needs: the least that the kernel takes while they are not.
-fn when_syscalls(options: &ProbeOptions, count: u32) -> u32 {
-    if options.signals.watches(&SYSCALL_SIGNALS) {
+/// Entries of a map that these signals need: the least that the kernel takes while none is watched.
+fn entries(options: &ProbeOptions, signals: &[Signal], count: u32) -> u32 {
+    if options.signals.watches(signals) {
         count
     } else {
         // A map that forgets the oldest has a few for each CPU at least.
@@ -255,12 +272,12 @@ fn when_syscalls(options: &ProbeOptions, count: u32) -> u32 {
     }
 }
 
-/// Rows of a table of system calls: as many as fit its memory, which grows with the CPUs.
-pub fn call_rows() -> u32 {
+/// Rows of an exact table: as many as fit its memory, which grows with the CPUs.
+pub fn table_rows() -> u32 {
     let cpus = aya::util::nr_cpus().unwrap_or(1);
-    let row_size_bytes = ROW_OVERHEAD_BYTES + cpus * size_of::<CallSums>();
-    let rows = CALL_TABLE_SIZE_BYTES as usize / row_size_bytes;
-    u32::try_from(rows).map_or(CALL_ROWS_MAX, |rows| rows.min(CALL_ROWS_MAX))
+    let row_size_bytes = ROW_OVERHEAD_BYTES + cpus * size_of::<TcpSums>();
+    let rows = TABLE_SIZE_BYTES as usize / row_size_bytes;
+    u32::try_from(rows).map_or(TABLE_ROWS_MAX, |rows| rows.min(TABLE_ROWS_MAX))
 }
 
 /// Two seconds of samples, in bytes, as a power of two.
@@ -277,82 +294,6 @@ fn ring_size_bytes(options: &ProbeOptions) -> u32 {
         .saturating_mul(SAMPLE_SIZE_BYTES)
         .clamp(RING_SIZE_BYTES_MIN, RING_SIZE_BYTES_MAX)
         .next_power_of_two()
-}
-
-/// What the probe is told: filters, and where this kernel keeps things.
-fn probe_config(options: &ProbeOptions) -> ProbeConfig {
-    let filter = &options.filter;
-    let mut comm = [0; COMM_SIZE_BYTES];
-    if let Some(wanted) = &filter.comm {
-        // The kernel cuts names to 15 bytes and a zero.
-        for (slot, byte) in comm
-            .iter_mut()
-            .take(COMM_SIZE_BYTES - 1)
-            .zip(wanted.bytes())
-        {
-            *slot = byte;
-        }
-    }
-    let (cgroup_id, cgroup_level) = filter.cgroup.unwrap_or_default();
-    let when = |on: bool, bit: u32| if on { bit } else { 0 };
-    let types = fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
-    let types = KernelTypes::parse(&types);
-    let task = |member: &str| {
-        types
-            .as_ref()
-            .and_then(|types| types.offset_of("task_struct", member))
-            .unwrap_or(OFFSET_MISSING)
-    };
-    ProbeConfig {
-        abi_version: ABI_VERSION,
-        filters: when(!filter.pids.is_empty(), FILTER_PID)
-            | when(filter.comm.is_some(), FILTER_COMM)
-            | when(filter.cgroup.is_some(), FILTER_CGROUP),
-        cgroup_id,
-        cgroup_level,
-        has_task_pt_regs: u32::from(has_task_pt_regs()),
-        task_mm: task("mm"),
-        task_stack: task("stack"),
-        task_tgid: task("tgid"),
-        // Renamed in 5.14.
-        task_state: match task("__state") {
-            OFFSET_MISSING => task("state"),
-            offset => offset,
-        },
-        task_run_delay: (types.as_ref())
-            .and_then(|types| {
-                let info = types.offset_of("task_struct", "sched_info")?;
-                info.checked_add(types.offset_of("sched_info", "run_delay")?)
-            })
-            .unwrap_or(OFFSET_MISSING),
-        off_cpu_period_ns: period_ns(options.signals.off_cpu_period),
-        syscall_period_ns: period_ns(options.signals.syscall_period),
-        syscall_wants: when(options.signals.watches(&[Signal::Syscall]), SYSCALL_STACKS)
-            | when(
-                options.signals.watches(&[Signal::SyscallCounts]),
-                SYSCALL_COUNTS,
-            ),
-        task_thread_status: (types.as_ref())
-            .and_then(|types| {
-                let info = types.offset_of("task_struct", "thread_info")?;
-                info.checked_add(types.offset_of("thread_info", "status")?)
-            })
-            .unwrap_or(OFFSET_MISSING),
-        task_group_leader: task("group_leader"),
-        task_comm: task("comm"),
-        user_regs_offset: KERNEL_STACK_SIZE_BYTES - REGISTERS_SIZE_BYTES,
-        frame_pointers_only: u32::from(options.unwinding == Unwinding::FramePointers),
-        task_in_execve_bits: types
-            .as_ref()
-            .and_then(|types| types.bit_offset_of("task_struct", "in_execve"))
-            .unwrap_or(OFFSET_MISSING),
-        comm,
-    }
-}
-
-/// A period as the probe takes it.
-fn period_ns(period: Duration) -> u64 {
-    u64::try_from(period.as_nanos()).map_or(DRAW_PERIOD_NS_MAX, |ns| ns.min(DRAW_PERIOD_NS_MAX))
 }
 
 /// Whether perf-event programs may call the helper that finds a task's registers.

@@ -7,8 +7,9 @@
 mod abi;
 mod attach;
 mod btf;
-mod call_table;
+mod config;
 mod error;
+mod exact_tables;
 mod kernel_mappings;
 mod kernel_rules;
 mod kernel_tables;
@@ -19,6 +20,7 @@ mod raw;
 mod survey;
 mod sys;
 mod syscall;
+mod tcp;
 mod thinning;
 
 pub use self::{
@@ -26,15 +28,16 @@ pub use self::{
         Sampling, SamplingClock, attach_lifecycle, attach_sampling, detach_sampling,
         open_process_events,
     },
-    call_table::{CallRow, CallTable},
     error::ProbeError,
+    exact_tables::{CallRow, ExactTables, TableRow, TcpRow},
     kernel_mappings::{KernelMapping, KernelMappings},
     kernel_rules::KernelRules,
     kernel_tables::{KernelTables, PreparedTable},
-    load::{Filter, Probe, Unwinding, call_rows, load},
+    load::{Filter, Probe, Unwinding, load, table_rows},
     off_cpu::{attach_off_cpu, detach_off_cpu},
     options::{ProbeOptions, SignalOptions},
     survey::{Finding, Survey, survey},
     syscall::{attach_syscalls, detach_syscalls},
+    tcp::{attach_tcp, detach_tcp},
     thinning::RunTime,
 };

@@ -2,7 +2,10 @@
 
 use aya::{
     Ebpf,
-    programs::{RawTracePoint, kprobe::KProbeLink, raw_trace_point::RawTracePointLink},
+    programs::{
+        RawTracePoint, kprobe::KProbeLink, raw_trace_point::RawTracePointLink,
+        trace_point::TracePointLink,
+    },
 };
 
 use super::{ProbeError, load::program_mut};
@@ -26,6 +29,8 @@ pub(super) enum Link {
     Raw(RawTracePointLink),
     /// At a function of the kernel.
     KProbe(KProbeLink),
+    /// At a tracepoint.
+    TracePoint(TracePointLink),
 }
 
 /// Attaches a loaded program to its raw tracepoint, for as long as the link is held.

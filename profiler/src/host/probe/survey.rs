@@ -14,6 +14,7 @@ use super::{
     options::{ProbeOptions, SignalOptions},
     sys,
     syscall::attach_syscalls,
+    tcp::attach_tcp,
 };
 use crate::model::{Pid, Signal};
 
@@ -91,6 +92,7 @@ pub fn survey() -> Survey {
         cycle_counter(clock),
         off_cpu(),
         system_calls(),
+        tcp(),
         process_records(),
         finding(
             "user registers in system calls",
@@ -238,6 +240,30 @@ fn system_calls() -> Finding {
         attempt().map(|()| "counted between sys_enter and sys_exit".to_owned()),
         "no profiles of system calls",
         "kernel 5.12 or later, with CONFIG_HAVE_SYSCALL_TRACEPOINTS",
+    )
+}
+
+/// Whether TCP connections can be watched: attaches it, and takes it away again.
+fn tcp() -> Finding {
+    let attempt = || {
+        let mut probe = load(&ProbeOptions {
+            filter: Filter::default(),
+            unwinding: Unwinding::Auto,
+            rate_hz: TRIAL_RATE_HZ,
+            cpus: 1,
+            signals: SignalOptions {
+                tcp_period: TRIAL_PERIOD,
+                ..SignalOptions::of([Signal::Tcp])
+            },
+        })?;
+        attach_tcp(&mut probe)?;
+        Ok::<String, ProbeError>(probe.tcp_hooks())
+    };
+    finding(
+        "TCP connections",
+        attempt(),
+        "no profiles of TCP connections",
+        "kernel 5.12 or later; 6.3 or later for first bytes and bytes",
     )
 }
 

@@ -9,7 +9,6 @@ use aya::{
 
 use super::{
     Probe, ProbeError,
-    call_table::CallTable,
     load::TABLE_SAMPLER,
     raw::{Link, attach_raw, load_raw},
 };
@@ -33,8 +32,6 @@ pub(super) struct Syscalls {
     leave: &'static str,
     /// Whether calls in flight can be counted.
     counts_in_flight: bool,
-    /// The rows.
-    pub(super) table: CallTable,
 }
 
 /// Loads what watches system calls; nothing is attached yet.
@@ -60,7 +57,6 @@ pub(super) fn load_syscalls(object: &mut Ebpf, sampler: &str) -> Result<Syscalls
     Ok(Syscalls {
         leave,
         counts_in_flight: in_flight.is_ok(),
-        table: CallTable::take(object)?,
     })
 }
 
@@ -127,10 +123,5 @@ impl Probe {
         };
         let leave = self.syscalls.as_ref()?.leave;
         Some([run_time(ENTER.0)?, run_time(leave)?])
-    }
-
-    /// The rows of the table of system calls; `None` when they are not watched.
-    pub fn call_table(&mut self) -> Option<&mut CallTable> {
-        self.syscalls.as_mut().map(|syscalls| &mut syscalls.table)
     }
 }

@@ -10,10 +10,14 @@ use profiler_common::{
         Verdict, WaitCode,
     },
     system_call::CALL_COMPAT,
+    tcp::TcpSubject,
 };
 use zerocopy::FromBytes as _;
 
-use super::DecodeError;
+use super::{
+    DecodeError,
+    tcp::{decode_measure, decode_peer},
+};
 use crate::model::{
     Avma, Event, FileOffset, Measured, ObjectId, Pid, Signal, StackEnd, StackSample, Subject,
     Syscall, Tid, Truncation, UserFrame, Values, Wait,
@@ -78,19 +82,30 @@ fn decode_measured(header: &SampleHeader) -> Result<Measured, DecodeError> {
     })
 }
 
-/// What the sample is about besides code.
+/// What the sample is about besides code, innermost first.
 fn decode_subject(header: &SampleHeader) -> Result<Vec<Subject>, DecodeError> {
-    if header.signal != SignalCode::Syscall as u8 {
-        return Ok(Vec::new());
+    let short = DecodeError::Short {
+        found_bytes: header.subject.len(),
+    };
+    if header.signal == SignalCode::Syscall as u8 {
+        let (call, _rest) = u32::read_from_prefix(&header.subject).map_err(|_short| short)?;
+        return Ok(vec![Subject::InCall(Syscall {
+            number: call & !CALL_COMPAT,
+            is_compat: call & CALL_COMPAT != 0,
+        })]);
     }
-    let (call, _rest) =
-        u32::read_from_prefix(&header.subject).map_err(|_short| DecodeError::Short {
-            found_bytes: header.subject.len(),
-        })?;
-    Ok(vec![Subject::InCall(Syscall {
-        number: call & !CALL_COMPAT,
-        is_compat: call & CALL_COMPAT != 0,
-    })])
+    if header.signal == SignalCode::Tcp as u8 {
+        let (about, _rest) =
+            TcpSubject::read_from_prefix(&header.subject).map_err(|_short| short)?;
+        let (far_end, side) = decode_peer(&about.peer)?;
+        let measure = decode_measure(about.measure)?;
+        return Ok(vec![
+            Subject::FarEnd(far_end),
+            Subject::Side(side),
+            Subject::Measure(measure),
+        ]);
+    }
+    Ok(Vec::new())
 }
 
 /// Values of a signal, as its value types have them.

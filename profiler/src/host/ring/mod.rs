@@ -11,6 +11,7 @@ mod error;
 mod mmap;
 mod process_events;
 mod process_record;
+mod tcp;
 
 pub use self::{
     decode::{decode_notice, decode_sample},
@@ -18,4 +19,5 @@ pub use self::{
     mmap::PerfRing,
     process_events::ProcessEvents,
     process_record::decode_process_record,
+    tcp::{decode_measure, decode_peer},
 };

@@ -24,8 +24,10 @@ use crate::{
 };
 
 /// Paths that need the role `write`; all others that are not open need `read`.
-const WRITE_PATHS: [&str; 6] = [
+const WRITE_PATHS: [&str; 8] = [
     "/profiler.v1.IngestService/",
+    "/profiler.v1.AlertService/Silence",
+    "/profiler.v1.AlertService/Unsilence",
     "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/",
     "/v1development/profiles",
     "/push.v1.PusherService/",
@@ -35,6 +37,13 @@ const WRITE_PATHS: [&str; 6] = [
 
 /// Paths that everyone may ask for unless the configuration says otherwise.
 const HEALTH_PATHS: [&str; 3] = ["/healthz", "/metrics", "/grpc.health.v1.Health/"];
+
+/// The page, which holds no data; a browser sends no token when it is opened. What it shows it asks
+/// for with one.
+const PAGE: &str = "/";
+
+/// Where the files of the page are.
+const PAGE_FILES: &str = "/assets/";
 
 /// How often someone was refused.
 #[derive(Clone, Debug, Default)]
@@ -134,7 +143,8 @@ impl Access {
         certificate: Option<&PeerCertificate>,
     ) -> Result<Identity, Refusal> {
         let is_health = HEALTH_PATHS.iter().any(|open| path.starts_with(open));
-        if self.is_open() || (is_health && !self.0.config.is_health_closed) {
+        let is_page = path == PAGE || path.starts_with(PAGE_FILES);
+        if self.is_open() || is_page || (is_health && !self.0.config.is_health_closed) {
             return Ok(Identity::anyone());
         }
         let needed = needed_role(path);
@@ -275,11 +285,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_only_health_is_shown() {
+    fn without_a_token_only_health_and_the_empty_page_are_shown() {
         let access = access();
         let refusal = |path| access.admit(path, &HeaderMap::new(), None).err();
         assert_eq!(Some(Refusal::Unauthenticated), refusal(INGEST));
-        assert_eq!(Some(Refusal::Unauthenticated), refusal("/"));
+        assert_eq!(Some(Refusal::Unauthenticated), refusal(QUERY));
+        assert_eq!(Some(Refusal::Unauthenticated), refusal("/x"));
+        assert_eq!(None, refusal("/"));
+        assert_eq!(None, refusal("/assets/index.js"));
         assert_eq!(None, refusal("/healthz"));
     }
 

@@ -5,12 +5,15 @@ use std::time::Duration;
 use super::{SelectorError, limits};
 use crate::{
     render,
-    service::{live::BurstError, store::StoreError},
+    service::{insight::BudgetError, live::BurstError, store::StoreError},
 };
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
+    /// The budget cannot be used.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
     /// The selector cannot be understood.
     #[error(transparent)]
     Selector(#[from] SelectorError),

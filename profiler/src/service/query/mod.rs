@@ -9,6 +9,7 @@
 
 mod cache;
 mod error;
+mod examine;
 mod export;
 mod flame_graph;
 mod function;
@@ -28,10 +29,16 @@ mod tree;
 pub use self::{
     cache::CacheStats,
     error::QueryError,
+    examine::{
+        Ask, Baseline, Bottlenecks, Checked, Guide, Ledger, LedgerPart, LedgerRow, Regressions,
+        Wanted, bottlenecks, check, ledger, regressions, window_of,
+    },
     export::{export, profile},
     flame_graph::{Diff, FlameGraph, diff, flame_graph},
     function::{FunctionFacts, LineShare, Share, SignalOfFunction, function},
-    grpc::{Answers, server},
+    grpc::{
+        Answers, Gate, check_response, regressions_response, server, severity, status, verdict,
+    },
     labels::{SignalTypes, Values, names, signals, values},
     names::{NamedStack, NamedStacks},
     place::Place,

@@ -22,6 +22,8 @@ pub struct Reader {
     store: Arc<dyn Store>,
     cache: Cache,
     names: Names,
+    /// Least length of a window, where it is known.
+    window: Duration,
 }
 
 impl Reader {
@@ -31,7 +33,21 @@ impl Reader {
             store,
             cache: Cache::default(),
             names: Names::default(),
+            window: Duration::ZERO,
         }
+    }
+
+    /// Reads from a store that has one window of this length at each time that it has any.
+    pub fn of_recording(store: Arc<dyn Store>, window: Duration) -> Self {
+        Self {
+            window,
+            ..Self::new(store)
+        }
+    }
+
+    /// Least length of a window; zero where that is not known.
+    pub(super) fn window(&self) -> Duration {
+        self.window
     }
 
     /// The store itself.

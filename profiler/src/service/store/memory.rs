@@ -1,4 +1,5 @@
-//! The reference engine: plain maps, nothing clever. Other engines must give its answers.
+//! The reference engine: plain maps, nothing clever. Other engines must give its answers. It also
+//! holds recordings that are asked as if they were a store.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -13,11 +13,9 @@ mod embedded;
 mod fixture;
 mod limits;
 mod matching;
-#[cfg(test)]
 mod memory;
 mod quality_sum;
 
-#[cfg(test)]
 pub(crate) use self::memory::MemoryStore;
 pub use self::{
     contract::{

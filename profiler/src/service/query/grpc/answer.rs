@@ -192,6 +192,7 @@ pub(super) fn function(answer: &FunctionFacts) -> FunctionResponse {
         signals: answer.signals.iter().map(signal_of_function).collect(),
         files: answer.files.iter().map(text).collect(),
         modules: answer.modules.iter().map(text).collect(),
+        ..FunctionResponse::default()
     }
 }
 
@@ -275,7 +276,7 @@ fn value_type(profile_type: &ProfileType) -> v1::ValueType {
 }
 
 /// Where code came from.
-fn kind(kind: FrameKind) -> i32 {
+pub(super) fn kind(kind: FrameKind) -> i32 {
     match kind {
         FrameKind::Native => v1::FrameKind::Native,
         FrameKind::Kernel => v1::FrameKind::Kernel,

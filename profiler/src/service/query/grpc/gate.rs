@@ -35,14 +35,14 @@ const TIMEOUT_DIGITS_MAX: usize = 8;
 
 /// Lets a bounded number of answers be worked out at once.
 #[derive(Clone, Debug)]
-pub(super) struct Gate {
+pub struct Gate {
     workers: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
 }
 
 impl Gate {
     /// A gate as wide as this machine.
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Self::of_width(cores * WORKERS_PER_CORE)
     }
@@ -60,7 +60,7 @@ impl Gate {
     ///
     /// # Errors
     /// Those of the work; too many others; out of time.
-    pub(super) async fn run<T: Send + 'static>(
+    pub async fn run<T: Send + 'static>(
         &self,
         allowed: Duration,
         work: impl FnOnce(&QueryLimits) -> Result<T, QueryError> + Send + 'static,

@@ -3,8 +3,14 @@
 mod answer;
 mod ask;
 mod gate;
+mod insight;
 mod service;
 mod status;
 mod watch;
 
-pub use self::service::{Answers, server};
+pub use self::{
+    gate::Gate,
+    insight::{checked as check_response, regressions as regressions_response, severity, verdict},
+    service::{Answers, server},
+    status::status,
+};

@@ -9,30 +9,35 @@ use tonic::{Request, Response, Status, codec::CompressionEncoding};
 use super::{
     answer, ask,
     gate::{Gate, allowed},
+    insight,
     status::status,
     watch::Watch,
 };
 use crate::{
+    clock,
     service::{
+        insight::Budget,
         live::Live,
         query::{
-            QueryError, Reader, diff, export, flame_graph, function, labels,
+            Guide, QueryError, Reader, bottlenecks, check, diff, export, flame_graph, function,
+            labels, ledger,
             limits::{
                 CHUNK_SIZE_BYTES, NEIGHBOURS_DEFAULT, QUESTION_SIZE_BYTES_MAX, ROWS_DEFAULT,
                 ROWS_MAX, STREAM_QUEUE_MAX, VALUES_DEFAULT, VALUES_MAX, WATCHERS_MAX,
             },
             parse_selector,
             question::check_name,
-            top, trend,
+            regressions, top, trend, window_of,
         },
         store::{LabelFilter, QueryLimits},
     },
     wire::v1::generated::{
-        BurstRequest, BurstResponse, DiffRequest, DiffResponse, ExportRequest, ExportResponse,
-        FlameGraphRequest, FlameGraphResponse, FunctionRequest, FunctionResponse, HostsRequest,
-        HostsResponse, LabelValuesRequest, LabelValuesResponse, LabelsRequest, LabelsResponse,
-        ListSignalsRequest, ListSignalsResponse, SeriesRequest, SeriesResponse, TopRequest,
-        TopResponse, WatchRequest, WatchResponse,
+        BottlenecksRequest, BottlenecksResponse, BurstRequest, BurstResponse, CheckRequest,
+        CheckResponse, DiffRequest, DiffResponse, ExportRequest, ExportResponse, FlameGraphRequest,
+        FlameGraphResponse, FunctionRequest, FunctionResponse, HostsRequest, HostsResponse,
+        LabelValuesRequest, LabelValuesResponse, LabelsRequest, LabelsResponse, ListSignalsRequest,
+        ListSignalsResponse, RegressionsRequest, RegressionsResponse, SeriesRequest,
+        SeriesResponse, TopRequest, TopResponse, WatchRequest, WatchResponse,
         query_service_server::{QueryService, QueryServiceServer},
     },
 };
@@ -47,15 +52,17 @@ type Work<Q, A> = fn(&Reader, Q, &QueryLimits) -> Result<A, QueryError>;
 pub struct Answers {
     reader: Arc<Reader>,
     live: Live,
+    guide: Arc<Guide>,
     gate: Gate,
     watchers: Arc<Semaphore>,
 }
 
 /// The service, ready to be served.
-pub fn server(reader: Arc<Reader>, live: Live) -> QueryServiceServer<Answers> {
+pub fn server(reader: Arc<Reader>, live: Live, guide: Arc<Guide>) -> QueryServiceServer<Answers> {
     let answers = Answers {
         reader,
         live,
+        guide,
         gate: Gate::new(),
         watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
     };
@@ -68,6 +75,12 @@ pub fn server(reader: Arc<Reader>, live: Live) -> QueryServiceServer<Answers> {
 }
 
 impl Answers {
+    /// A question together with what the service was told about what is too much.
+    fn guided<Q>(&self, request: Request<Q>) -> Request<(Arc<Guide>, Q)> {
+        let guide = Arc::clone(&self.guide);
+        request.map(|asked| (guide, asked))
+    }
+
     /// Works the answer to a question out, on a thread that may block.
     async fn answer<Q, A>(
         &self,
@@ -213,9 +226,64 @@ impl QueryService for Answers {
             let selection = ask::selection(Some(wanted), reader.store())?;
             let limit = ask::limit(asked.limit, NEIGHBOURS_DEFAULT, ROWS_MAX);
             let facts = function(reader, &asked.function, &selection, limit, limits)?;
-            Ok(answer::function(&facts))
+            let mut response = answer::function(&facts);
+            let ledger = ledger(reader, &asked.function, &selection, limit, limits)?;
+            insight::add_ledger(&mut response, &ledger);
+            Ok(response)
         };
         self.answer(request, work).await
+    }
+
+    async fn bottlenecks(
+        &self,
+        request: Request<BottlenecksRequest>,
+    ) -> Result<Response<BottlenecksResponse>, Status> {
+        type Asked = (Arc<Guide>, BottlenecksRequest);
+        let work = |reader: &Reader, (guide, asked): Asked, limits: &_| {
+            let ask = insight::ask_bottlenecks(&asked)?;
+            let matchers = parse_selector(&asked.selector)?;
+            let range = ask::span(asked.start_ns, asked.end_ns)?;
+            let found = bottlenecks(reader, (&matchers, range), &guide.rules, ask, limits)?;
+            let span = (
+                answer::nanoseconds(range.start),
+                answer::nanoseconds(range.end),
+            );
+            Ok(insight::bottlenecks(&found, span))
+        };
+        self.answer(self.guided(request), work).await
+    }
+
+    async fn regressions(
+        &self,
+        request: Request<RegressionsRequest>,
+    ) -> Result<Response<RegressionsResponse>, Status> {
+        let work = |reader: &Reader, asked: RegressionsRequest, limits: &_| {
+            let wanted = insight::ask_regressions(asked, reader)?;
+            let found = regressions(reader, &wanted, limits)?;
+            Ok(insight::regressions(&found))
+        };
+        self.answer(request, work).await
+    }
+
+    async fn check(
+        &self,
+        request: Request<CheckRequest>,
+    ) -> Result<Response<CheckResponse>, Status> {
+        let work = |reader: &Reader, (guide, asked): (Arc<Guide>, CheckRequest), limits: &_| {
+            let given = Some(asked.budget).filter(|text| !text.is_empty());
+            let given = given.map(|text| Budget::read(&text)).transpose()?;
+            let Some(budget) = given.as_ref().or(guide.budget.as_ref()) else {
+                return Err(QueryError::Missing { what: "the budget" });
+            };
+            let range = if asked.start_ns == 0 && asked.end_ns == 0 {
+                window_of(budget, clock::wall())
+            } else {
+                ask::span(asked.start_ns, asked.end_ns)?
+            };
+            let checked = check(reader, budget, &guide.rules, (range, None), limits)?;
+            Ok(insight::checked(&checked))
+        };
+        self.answer(self.guided(request), work).await
     }
 
     async fn export(

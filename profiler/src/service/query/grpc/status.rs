@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use crate::service::{live::BurstError, query::QueryError, store::StoreError};
 
 /// An error as a status, with everything that led to it in one line.
-pub(super) fn status(error: &QueryError) -> Status {
+pub fn status(error: &QueryError) -> Status {
     let code = code_of(error);
     let message = message(error);
     if code == Code::Internal {
@@ -27,7 +27,8 @@ fn message(error: &QueryError) -> String {
 /// What kind of error it is for a client.
 fn code_of(error: &QueryError) -> Code {
     match error {
-        QueryError::Selector(_)
+        QueryError::Budget(_)
+        | QueryError::Selector(_)
         | QueryError::Time { .. }
         | QueryError::TooLarge { .. }
         | QueryError::Missing { .. }

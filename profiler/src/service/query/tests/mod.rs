@@ -2,4 +2,5 @@
 
 mod answers;
 mod data;
+mod insight;
 mod service;

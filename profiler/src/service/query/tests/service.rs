@@ -23,7 +23,7 @@ use crate::{
 async fn connect(live: &Live) -> QueryServiceClient<Channel> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let service = server(Arc::new(reader()), live.clone());
+    let service = server(Arc::new(reader()), live.clone(), Arc::default());
     tokio::spawn(async move {
         Server::builder()
             .add_service(service)

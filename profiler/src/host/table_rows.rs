@@ -1,4 +1,4 @@
-//! Rows of the table of system calls as samples.
+//! Rows of the exact tables as samples.
 //!
 //! Part of the composition root: it joins `probe` and `model`.
 
@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use profiler_common::system_call::{CALL_COMPAT, OUTCOME_IN_FLIGHT, OUTCOME_NO_RETURN, OUTCOME_OK};
 
-use super::probe::CallRow;
+use super::{
+    probe::{CallRow, TableRow, TcpRow},
+    ring::{DecodeError, decode_measure, decode_peer},
+};
 use crate::model::{
     DurationBucket, Measured, Outcome, Pid, Signal, StackEnd, StackSample, Subject, Syscall, Tid,
 };
 
-/// A row as a sample of its process, taken at the given time of the monotonic clock. From the
-/// outside in it is: the call, how it ended, how long it took.
-pub(super) fn to_sample(row: &CallRow, at: Duration) -> StackSample {
+/// A row of system calls as a sample of its process, taken at the given time of the monotonic clock.
+/// From the outside in it is: the call, how it ended, how long it took.
+pub(super) fn call_sample(row: &CallRow, at: Duration) -> StackSample {
     let call = Syscall {
         number: row.key.call & !CALL_COMPAT,
         is_compat: row.key.call & CALL_COMPAT != 0,
@@ -29,20 +32,53 @@ pub(super) fn to_sample(row: &CallRow, at: Duration) -> StackSample {
         Outcome::Ok | Outcome::Failed(_) => Some(Subject::Took(DurationBucket::new(bucket))),
         Outcome::InFlight | Outcome::NoReturn => None,
     };
-    let name = row.comm.split(|byte| *byte == 0).next();
+    let about = [Subject::Outcome(outcome), Subject::Call(call)];
     StackSample {
-        taken_at: at,
-        pid: Pid(row.key.pid),
-        tid: Tid(row.key.pid),
-        comm: String::from_utf8_lossy(name.unwrap_or_default()).into_owned(),
-        cgroup_id: row.cgroup_id,
+        about: took.into_iter().chain(about).collect(),
         measured: Measured::Counted {
             signal: Signal::SyscallCounts,
             values: [row.sums.calls, row.sums.time_ns, 0, 0],
         },
-        about: (took.into_iter())
-            .chain([Subject::Outcome(outcome), Subject::Call(call)])
-            .collect(),
+        ..sample(row.key.pid, row, at)
+    }
+}
+
+/// A row of TCP connections as a sample of its process. From the outside in it is: the far end, which
+/// side this one is, what was measured, and how long it took.
+///
+/// # Errors
+/// A code that nobody defined.
+pub(super) fn tcp_sample(row: &TcpRow, at: Duration) -> Result<StackSample, DecodeError> {
+    let (far_end, side) = decode_peer(&row.key.peer)?;
+    let measure = decode_measure(row.key.measure)?;
+    let bucket = DurationBucket::new(row.key.bucket);
+    let took = measure.is_time().then_some(Subject::Took(bucket));
+    let about = [
+        Subject::Measure(measure),
+        Subject::Side(side),
+        Subject::FarEnd(far_end),
+    ];
+    Ok(StackSample {
+        about: took.into_iter().chain(about).collect(),
+        measured: Measured::Counted {
+            signal: Signal::TcpCounts,
+            values: [row.sums.events, row.sums.time_ns, row.sums.bytes, 0],
+        },
+        ..sample(row.key.pid, row, at)
+    })
+}
+
+/// What all rows of a process have in common.
+fn sample<K, S>(pid: u32, row: &TableRow<K, S>, at: Duration) -> StackSample {
+    let name = row.comm.split(|byte| *byte == 0).next();
+    StackSample {
+        taken_at: at,
+        pid: Pid(pid),
+        tid: Tid(pid),
+        comm: String::from_utf8_lossy(name.unwrap_or_default()).into_owned(),
+        cgroup_id: row.cgroup_id,
+        measured: Measured::OnCpu,
+        about: Vec::new(),
         user: Vec::new(),
         kernel: Vec::new(),
         end: StackEnd::NoUserStack,
@@ -58,7 +94,7 @@ mod tests {
         CALL_COMPAT, CallKey, CallSums, OUTCOME_IN_FLIGHT, OUTCOME_OK,
     };
 
-    use super::{CallRow, DurationBucket, Outcome, Subject, Syscall, to_sample};
+    use super::{CallRow, DurationBucket, Outcome, Subject, Syscall, call_sample};
 
     /// What a row with this key is about.
     fn about(call: u32, outcome: u16, bucket: u16) -> Vec<Subject> {
@@ -73,7 +109,7 @@ mod tests {
             cgroup_id: 0,
             comm: *b"worker\0garbage!!",
         };
-        let sample = to_sample(&row, Duration::ZERO);
+        let sample = call_sample(&row, Duration::ZERO);
         assert_eq!("worker", sample.comm);
         sample.about
     }

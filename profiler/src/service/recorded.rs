@@ -1,0 +1,173 @@
+//! Recorded profiles, asked as if they were a store.
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+
+use super::{
+    insight::{Against, Budget, Rules, Settings, limits::CHANGES_MAX},
+    query::{self, Reader, Wanted, check, regressions},
+    store::{MemoryStore, QueryLimits, Store as _},
+};
+use crate::{
+    model::{Batch, Profile, ProfileType, Selection, SenderId, Signal, TimeRange, label},
+    wire::v1::generated::{CheckResponse, RegressionsResponse},
+};
+
+/// Where the recordings are put on the line of time.
+const START: Duration = Duration::from_secs(2_000_000_000);
+/// Where the baseline is put.
+const BASELINE_START: Duration = Duration::from_secs(1_000_000_000);
+/// Length of a recording that does not say how long it is.
+const LENGTH_DEFAULT: Duration = Duration::from_secs(10);
+
+/// A label that recorded profiles get: `service=api`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RecordingLabel {
+    name: String,
+    value: String,
+}
+
+/// A label that is not `NAME=VALUE`.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("expected NAME=VALUE, as in service=api")]
+pub struct LabelError;
+
+impl FromStr for RecordingLabel {
+    type Err = LabelError;
+
+    fn from_str(text: &str) -> Result<Self, LabelError> {
+        let (name, value) = text.split_once('=').ok_or(LabelError)?;
+        if name.is_empty() {
+            return Err(LabelError);
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        })
+    }
+}
+
+/// Recordings, and what they are compared with.
+pub struct Recorded {
+    reader: Reader,
+    range: TimeRange,
+    baseline: Option<TimeRange>,
+}
+
+impl Recorded {
+    /// Puts recordings where questions can be asked about them: one profile for each signal.
+    ///
+    /// # Errors
+    /// A profile that contradicts itself.
+    pub fn new(
+        input: Vec<Profile>,
+        baseline: Vec<Profile>,
+        labels: &[RecordingLabel],
+    ) -> anyhow::Result<Self> {
+        let longest = |profiles: &[Profile]| {
+            let lengths = profiles.iter().map(|profile| profile.window.duration);
+            lengths.filter(|length| !length.is_zero()).max()
+        };
+        let length = longest(&input).unwrap_or(LENGTH_DEFAULT);
+        let has_baseline = !baseline.is_empty();
+        let baseline_length = longest(&baseline).unwrap_or(length);
+        let store = MemoryStore::default();
+        let inputs = input.into_iter().map(|profile| (START, profile));
+        let baselines = baseline
+            .into_iter()
+            .map(|profile| (BASELINE_START, profile));
+        for (sequence, (start, profile)) in (1..).zip(inputs.chain(baselines)) {
+            let batch = batch(profile, start, labels);
+            store
+                .append(SenderId(1), sequence, batch)
+                .context("look into the profile")?;
+        }
+        let range = |start: Duration, length| TimeRange {
+            start,
+            end: start + length,
+        };
+        Ok(Self {
+            reader: Reader::of_recording(Arc::new(store), length.max(baseline_length)),
+            range: range(START, length),
+            baseline: has_baseline.then(|| range(BASELINE_START, baseline_length)),
+        })
+    }
+
+    /// Checks a budget, with these rules in place of those that are built in.
+    ///
+    /// # Errors
+    /// What of the budget or the rules cannot be used.
+    pub fn check(&self, budget: &str, rules: &str) -> anyhow::Result<CheckResponse> {
+        let budget = Budget::read(budget)?;
+        let rules = Rules::read(rules)?;
+        let when = (self.range, self.baseline);
+        let checked = check(&self.reader, &budget, &rules, when, &limits())?;
+        Ok(query::check_response(&checked))
+    }
+
+    /// Compares with the baseline, function by function, in the first kind of value.
+    ///
+    /// # Errors
+    /// Different units.
+    pub fn regressions(&self) -> anyhow::Result<RegressionsResponse> {
+        let types = self.reader.store().profile_types(self.range);
+        let first = types
+            .iter()
+            .find(|known| known.kind == "samples")
+            .or(types.first());
+        let profile_type = first.cloned().unwrap_or_else(|| ProfileType {
+            signal: Signal::Cpu.as_str().to_owned(),
+            kind: "samples".to_owned(),
+            unit: "count".to_owned(),
+        });
+        let selection = |range| Selection {
+            profile_type: profile_type.clone(),
+            matchers: Vec::new(),
+            range,
+        };
+        let wanted = Wanted {
+            after: selection(self.range),
+            before: self.baseline.map(selection),
+            against: Against::Baseline,
+            is_total: false,
+            settings: Settings::default(),
+            limit: CHANGES_MAX,
+        };
+        let found = regressions(&self.reader, &wanted, &limits())?;
+        Ok(query::regressions_response(&found))
+    }
+}
+
+/// No bounds but those of the input.
+fn limits() -> QueryLimits {
+    QueryLimits {
+        rows_max: u64::MAX,
+        cancelled: Arc::default(),
+        deadline: None,
+    }
+}
+
+/// A profile at its place on the line of time, with its labels. What another profiler counted in
+/// samples or in time on a CPU is CPU time.
+fn batch(mut profile: Profile, start: Duration, labels: &[RecordingLabel]) -> Batch {
+    profile.window.start = start;
+    let counts_cpu = profile
+        .value_types
+        .iter()
+        .any(|known| (known.kind == "samples" && known.unit == "count") || known.kind == "cpu");
+    if profile.signal == Signal::Imported && counts_cpu {
+        profile.signal = Signal::Cpu;
+    }
+    let thread = |comm: &str| (label::THREAD.to_owned(), comm.to_owned());
+    for task in &mut profile.tasks {
+        if !task.comm.is_empty() && !task.labels.contains_key(label::THREAD) {
+            task.labels.extend([thread(&task.comm)]);
+        }
+        let given = labels
+            .iter()
+            .map(|label| (label.name.clone(), label.value.clone()));
+        task.labels.extend(given);
+    }
+    Batch::from_profile(&profile, 0)
+}
