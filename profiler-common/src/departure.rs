@@ -15,8 +15,8 @@ pub struct Departure {
     pub run_delay_ns: u64,
     /// Code of a [`crate::sample::WaitCode`].
     pub wait: u32,
-    /// Always zero.
-    pub reserved: u32,
+    /// The wait stands for this many, as a power of two: what was in force when it began.
+    pub duty_halvings: u32,
 }
 
 const _: () = assert!(size_of::<Departure>() == 24);

@@ -14,10 +14,11 @@ use profiler_common::{
     },
     mapping::{MappingEntry, MappingNode},
     probe_config::ProbeConfig,
-    sample::SampleHeader,
+    sample::{SampleHeader, SignalCode},
     system_call::{CallInFlight, CallKey, CallSums},
     table::{RowOwner, TABLE_STATES},
     tcp::{TcpKey, TcpSocket, TcpSums},
+    thinning::Thinning,
     unwind_row::{UnwindRule, register},
 };
 
@@ -115,6 +116,9 @@ pub(crate) static DEPARTURES: HashMap<u32, Departure, { OFF_CPU_THREADS_MAX as u
 #[btf_map]
 pub(crate) static SWITCHED_AT_NS: PerCpuArray<u64, 1> = PerCpuArray::new();
 
+/// How much of each signal is followed, by its code. The governor writes it while the probe runs.
+#[btf_map]
+pub(crate) static THINNING: Array<Thinning, { SignalCode::ALL.len() }> = Array::new();
 /// System calls in flight, by thread. A thread writes its own element; whoever counts time takes it
 /// out of it in one step.
 #[btf_map]

@@ -43,6 +43,11 @@ pub(crate) fn leave() {
         _ = DEPARTURES.remove(tid);
         return;
     }
+    let thinning = draw::thinning(SignalCode::OffCpu);
+    if !draw::is_one_of(thinning.duty_halvings) {
+        emit::tally(SignalCode::OffCpu, Tally::Thinned);
+        return;
+    }
     if !filter::selects_current((ids >> 32) as u32) {
         emit::tally(SignalCode::OffCpu, Tally::Filtered);
         return;
@@ -51,7 +56,7 @@ pub(crate) fn leave() {
         left_at_ns: now,
         run_delay_ns: task::run_delay_ns(),
         wait: u32::from(wait_of(state) as u8),
-        reserved: 0,
+        duty_halvings: thinning.duty_halvings,
     };
     if let Some(known) = DEPARTURES.get_ptr_mut(tid) {
         // SAFETY: a live map element; only its own thread writes it, and elements are freed by
@@ -92,8 +97,14 @@ pub(crate) fn arrive(ctx: &impl EbpfContext, walk: impl Fn(*mut Scratch)) {
     }
     // SAFETY: as above.
     unsafe { (*departure).left_at_ns = 0 };
+    let thinning = draw::thinning(SignalCode::OffCpu);
+    if left.left_at_ns < thinning.since_ns {
+        // It left before this was switched off and on again: it may have been back meanwhile.
+        return;
+    }
     let delay_ns = now - left.left_at_ns;
-    if !draw::is_drawn(delay_ns, config!(off_cpu_period_ns)) {
+    let period_ns = draw::period_ns(config!(off_cpu_period_ns), &thinning);
+    if !draw::is_drawn(delay_ns, period_ns) {
         emit::tally(SignalCode::OffCpu, Tally::Thinned);
         return;
     }
@@ -103,7 +114,7 @@ pub(crate) fn arrive(ctx: &impl EbpfContext, walk: impl Fn(*mut Scratch)) {
     };
     let side = task::load_saved_registers(scratch);
     stack::begin(scratch, (ids >> 32) as u32);
-    weigh(scratch, delay_ns, &left);
+    weigh(scratch, delay_ns, period_ns, &left);
     let kernel_frames = stack::take(ctx, scratch, side, walk);
     emit::sample(scratch, SignalCode::OffCpu, kernel_frames);
     stack::release(scratch);
@@ -111,8 +122,7 @@ pub(crate) fn arrive(ctx: &impl EbpfContext, walk: impl Fn(*mut Scratch)) {
 
 /// Writes the values of a wait, times one over the probability that it was sent with.
 #[inline(always)]
-fn weigh(scratch: *mut Scratch, delay_ns: u64, left: &Departure) {
-    let period_ns = config!(off_cpu_period_ns);
+fn weigh(scratch: *mut Scratch, delay_ns: u64, period_ns: u64, left: &Departure) {
     let queued_ns = task::run_delay_ns().saturating_sub(left.run_delay_ns);
     // The two clocks may differ by a little.
     let queued_ns = if queued_ns < delay_ns {
@@ -126,12 +136,13 @@ fn weigh(scratch: *mut Scratch, delay_ns: u64, left: &Departure) {
     } else {
         queued_ns * period_ns / delay_ns
     };
+    let duty_halvings = left.duty_halvings & draw::HALVINGS_MASK;
     // SAFETY: a live map element that the caller claimed.
     unsafe {
         let header = &raw mut (*scratch).record.header;
         (*header).wait = left.wait as u8;
-        (*header).values[VALUE_DELAY_NS] = weighted.time_ns;
-        (*header).values[VALUE_EVENTS] = weighted.events;
-        (*header).values[VALUE_RUN_QUEUE_NS] = queued_ns;
+        (*header).values[VALUE_DELAY_NS] = weighted.time_ns << duty_halvings;
+        (*header).values[VALUE_EVENTS] = weighted.events << duty_halvings;
+        (*header).values[VALUE_RUN_QUEUE_NS] = queued_ns << duty_halvings;
     }
 }

@@ -18,6 +18,8 @@ use profiler_common::counter::Tally;
 
 use super::{
     aggregate::{ProfileFacts, Window, build_profile, period},
+    governing::{Budget, Governing},
+    governor::Relief,
     hooks,
     kernel_counts::KernelCounts,
     labels::{LabelRules, Labeler},
@@ -56,6 +58,8 @@ pub struct WatchOptions {
     pub cache_dir: Option<PathBuf>,
     /// Whether to look for inlined functions and lines.
     pub inlines: bool,
+    /// What it may cost.
+    pub budget: Budget,
 }
 
 /// Rules of the labels, which someone else may replace while sampling goes on.
@@ -136,6 +140,12 @@ pub fn watch(
         let namer = scope.spawn(move || name_all(&waiting, inlines, vdso.as_ref(), deliver));
         raise_priority();
         let cpus = hooks::attach(&mut host.probe, &options.signals, options.rate_hz)?;
+        host.governing = Some(Governing::start(
+            &options.budget,
+            &options.signals.signals,
+            options.rate_hz,
+            &mut host.probe,
+        ));
         let started_after = clock::monotonic().saturating_sub(begun);
         let mut cutter = Cutter::start(options, cpus, jobs, started_after);
         let result = cutter.run(&mut host, labels, shutdown);
@@ -164,10 +174,13 @@ fn name_all(
     let mut namer = Namer::new(inlines);
     for job in jobs {
         for (window, facts) in &job.windows {
+            if Relief::Names <= job.cost.governed.relief {
+                namer.forget();
+            }
             let names = namer.name(window, &job.objects, vdso);
             deliver(WatchedWindow {
                 profile: build_profile(window, &names, facts),
-                cost: job.cost,
+                cost: job.cost.clone(),
             });
         }
     }
@@ -288,10 +301,7 @@ impl Cutter {
                 bail!("the numbers of object files are used up; start again");
             }
         }
-        hooks::detach(
-            &mut host.probe,
-            &SignalOptions::of(self.signals.iter().copied()),
-        )?;
+        hooks::detach(&mut host.probe, &self.signals);
         host.drain();
         self.cut_last(host)
     }
@@ -340,6 +350,7 @@ impl Cutter {
         host.collect_tables(ended.saturating_sub(Duration::from_nanos(1)));
         let mut dropped = std::mem::take(&mut self.dropped);
         let counts = host.take_counts();
+        let coverage = host.take_coverage();
         let watched = |window: &Window| self.signals.contains(&window.signal);
         let windows = host.windows.cut().into_iter().filter(watched);
         let windows = windows.map(|mut window| {
@@ -348,7 +359,11 @@ impl Cutter {
             for (loss, count) in dropped.lost {
                 window.lose_many(loss, count);
             }
-            let facts = self.facts_of(window.signal, span, &counts, dropped.windows);
+            let facts = ProfileFacts {
+                duty_cycle: Some(coverage.of(window.signal).duty),
+                overhead: coverage.of(window.signal).overhead,
+                ..self.facts_of(window.signal, span, &counts, dropped.windows)
+            };
             (window, facts)
         });
         NamingJob {
@@ -382,6 +397,7 @@ impl Cutter {
             filtered: when(counts.of(signal, Tally::Filtered)),
             lost: counts.lost(signal),
             windows_lost,
+            ..ProfileFacts::default()
         }
     }
 }

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 use super::{
     continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
+    governing::Budget,
     labels::{LabelRules, Rule, RuleText},
     metrics::{DaemonState, serve_metrics},
     probe::{SignalOptions, Unwinding},
@@ -110,6 +111,12 @@ fn sample(
         window: config.window(),
         cache_dir: Some(config.cache_dir.clone()),
         inlines: config.inlines,
+        budget: Budget {
+            overhead: config.max_overhead,
+            memory: config.max_memory,
+            governs_cpu: true,
+            counts_always: false,
+        },
     };
     let deliver = &mut |window: WatchedWindow| {
         shipper.push(window.batch());

@@ -8,6 +8,7 @@ use profiler_common::counter::Tally;
 use super::{
     aggregate::{ProfileFacts, build_profile},
     command::HeldCommand,
+    governing::{CoverageOfAll, Governing},
     hooks,
     naming::Namer,
     sampling::{Host, SamplingOptions, kernel_release, raise_priority},
@@ -21,6 +22,7 @@ use crate::{
 // What the command line needs of the stages, so that it names only the root.
 pub use super::{
     continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
+    governing::{Budget, Governed},
     labels::{LabelRules, RelabelError, Rule, RuleText},
     probe::{Filter, ProbeError, SignalOptions, Survey, Unwinding, survey},
     process::cgroup_id_and_level,
@@ -29,6 +31,7 @@ pub use super::{
 
 /// Longest time between two drains of the sample ring, which holds two seconds.
 pub(super) const DRAIN_INTERVAL: Duration = Duration::from_millis(100);
+
 /// What to record.
 #[derive(Clone, Debug)]
 pub struct RecordOptions {
@@ -48,6 +51,8 @@ pub struct RecordOptions {
     pub cache_dir: Option<PathBuf>,
     /// Whether to look for inlined functions and lines.
     pub inlines: bool,
+    /// What the recording may cost.
+    pub budget: Budget,
 }
 
 /// How far a recording is.
@@ -97,6 +102,12 @@ pub fn record(
     ))?;
     raise_priority();
     let cpus = hooks::attach(&mut host.probe, &options.signals, options.rate_hz)?;
+    host.governing = Some(Governing::start(
+        &options.budget,
+        &options.signals.signals,
+        options.rate_hz,
+        &mut host.probe,
+    ));
     let span_start = clock::wall();
     let started = clock::monotonic();
     let mut child = held
@@ -132,7 +143,8 @@ pub fn record(
     let duration = clock::monotonic().saturating_sub(started);
     host.log_counters();
     let cost = host.cost(started.saturating_sub(begun));
-    hooks::detach(&mut host.probe, &options.signals)?;
+    let coverage = host.take_coverage();
+    hooks::detach(&mut host.probe, &options.signals.signals);
     host.drain();
     host.collect_tables(clock::monotonic());
     progress(Progress::Naming);
@@ -140,7 +152,7 @@ pub fn record(
         start: span_start,
         duration,
     };
-    let profiles = finish(host, options, cpus, span);
+    let profiles = finish(host, options, &coverage, cpus, span);
     Ok(Recording {
         profiles,
         command_status,
@@ -162,13 +174,24 @@ fn sampling_options(options: &RecordOptions, command: Option<Pid>) -> SamplingOp
 }
 
 /// Names everything and makes the profiles.
-fn finish(mut host: Host, options: &RecordOptions, cpus: u32, span: Span) -> Vec<Profile> {
+fn finish(
+    mut host: Host,
+    options: &RecordOptions,
+    coverage: &CoverageOfAll,
+    cpus: u32,
+    span: Span,
+) -> Vec<Profile> {
     let counts = host.take_counts();
     let common = ProfileFacts {
         host: host_name(),
         span,
         kernel_release: kernel_release(),
         ..ProfileFacts::default()
+    };
+    let common = |signal| ProfileFacts {
+        duty_cycle: Some(coverage.of(signal).duty),
+        overhead: coverage.of(signal).overhead,
+        ..common.clone()
     };
     let facts = |signal| match signal {
         Signal::Cpu => ProfileFacts {
@@ -177,7 +200,7 @@ fn finish(mut host: Host, options: &RecordOptions, cpus: u32, span: Span) -> Vec
             idle: counts.idle,
             filtered: counts.of(signal, Tally::Filtered),
             lost: counts.lost(signal),
-            ..common.clone()
+            ..common(signal)
         },
         Signal::OffCpu
         | Signal::Syscall
@@ -188,7 +211,7 @@ fn finish(mut host: Host, options: &RecordOptions, cpus: u32, span: Span) -> Vec
         | Signal::TcpCounts
         | Signal::Imported => ProfileFacts {
             lost: counts.lost(signal),
-            ..common.clone()
+            ..common(signal)
         },
     };
     let Host {
@@ -201,15 +224,17 @@ fn finish(mut host: Host, options: &RecordOptions, cpus: u32, span: Span) -> Vec
     } = host;
     // The maps are not needed any more; names need the memory.
     drop((probe, tables));
-    let windows = windows.into_last();
+    let mut windows = windows.into_last();
     let objects = processes.objects.share();
     let mut namer = Namer::new(options.inlines);
-    let recorded = (options.signals.signals.iter())
-        .filter_map(|signal| windows.iter().find(|window| window.signal == *signal));
-    recorded
-        .map(|window| {
-            let names = namer.name(window, &objects, vdso.as_ref());
-            build_profile(window, &names, &facts(window.signal))
-        })
-        .collect()
+    let mut profiles = Vec::new();
+    for signal in &options.signals.signals {
+        let Some(window) = windows.iter_mut().find(|window| window.signal == *signal) else {
+            continue;
+        };
+        window.scale(coverage.of(*signal).unrepresented());
+        let names = namer.name(window, &objects, vdso.as_ref());
+        profiles.push(build_profile(window, &names, &facts(*signal)));
+    }
+    profiles
 }

@@ -18,6 +18,8 @@ use profiler_common::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
+    governing::{CoverageOfAll, Governed, Governing, OwnWork, SliceSwitch},
+    governor::Relief,
     kernel_counts::KernelCounts,
     naming, object,
     probe::{
@@ -62,7 +64,7 @@ pub(super) struct SamplingOptions {
 }
 
 /// What sampling cost.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Cost {
     /// Time inside the sampling program, and its runs; absent where the kernel cannot tell.
     pub sampler: Option<(Duration, u64)>,
@@ -82,6 +84,8 @@ pub struct Cost {
     pub rules: usize,
     /// From the start of the program to the first sample.
     pub started_after: Duration,
+    /// What the governor says of itself.
+    pub governed: Governed,
 }
 
 /// A table to ask for.
@@ -106,6 +110,10 @@ pub(super) struct Host {
     /// The vDSO.
     pub(super) vdso: Option<Arc<[u8]>>,
     undecodable: u64,
+    /// Keeps it all within its budget, once something is attached.
+    pub(super) governing: Option<Governing>,
+    /// CPU time that taking samples out of the ring took so far.
+    drain_cpu: Duration,
     /// Whether there are exact tables to take.
     counts_exactly: bool,
     /// Rows that an exact table has room for.
@@ -147,6 +155,8 @@ impl Host {
             windows: Windows::default(),
             vdso: naming::read_vdso(),
             undecodable: 0,
+            governing: None,
+            drain_cpu: Duration::ZERO,
             table_rows: u64::from(probe::table_rows()),
             counts_exactly: (options.signals).watches(&[Signal::SyscallCounts, Signal::TcpCounts]),
             counted: KernelCounts::default(),
@@ -169,6 +179,9 @@ impl Host {
     /// # Errors
     /// When the kernel cannot be waited for.
     pub(super) fn wait_and_drain(&mut self, at_most: Duration) -> anyhow::Result<()> {
+        let due = self.governing.as_ref().map(Governing::due);
+        let due = due.map(|due| due.saturating_sub(clock::monotonic()));
+        let at_most = due.map_or(at_most, |due| due.min(at_most));
         let notices = self.probe.notices.as_fd();
         let rings = self.events.rings().iter().map(PerfRing::as_fd);
         let mut fds: Vec<PollFd<'_>> = rings
@@ -181,9 +194,64 @@ impl Host {
             Err(error) => return Err(error).context("wait for the kernel"),
         }
         drop(fds);
+        self.govern()?;
         self.drain();
+        // The work is done: in a slice, the load is to be what it is without it.
+        self.begin_slices()?;
         clock::sleep(BATCH_PAUSE);
         Ok(())
+    }
+
+    /// Has the governor do what is due.
+    fn govern(&mut self) -> anyhow::Result<()> {
+        let (table_size_bytes, _rules) = self.tables.kernel_use();
+        let own = OwnWork {
+            drain_cpu: self.drain_cpu,
+            table_size_bytes,
+        };
+        let Some(governing) = &mut self.governing else {
+            return Ok(());
+        };
+        let switches = governing.poll(&mut self.probe, &own)?;
+        self.windows.cramp(Relief::Stacks <= governing.relief());
+        for switch in switches.iter().filter(|switch| switch.is_on) {
+            self.switch_slice(switch)?;
+        }
+        Ok(())
+    }
+
+    /// Begins the slices that are due after a pause.
+    fn begin_slices(&mut self) -> anyhow::Result<()> {
+        let switches = (self.governing.as_ref()).map(Governing::due_switches);
+        let switches = switches.unwrap_or_default();
+        for switch in switches.iter().filter(|switch| !switch.is_on) {
+            self.switch_slice(switch)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a slice, or begins one. What the probe counted in a table weighs as much as the slice.
+    fn switch_slice(&mut self, switch: &SliceSwitch) -> anyhow::Result<()> {
+        let Some(governing) = &mut self.governing else {
+            return Ok(());
+        };
+        if switch.is_on {
+            let weight = governing.end_slice(&mut self.probe, switch);
+            if switch.signal.table().is_some() && !switch.goes_on_whole(weight) {
+                let over = switch.signal.table().map(|table| (table, weight));
+                self.collect_weighted(clock::monotonic(), over);
+            }
+        }
+        match &mut self.governing {
+            Some(governing) => governing.begin_slice(&mut self.probe, switch),
+            None => Ok(()),
+        }
+    }
+
+    /// What happened to each signal since this was last asked.
+    pub(super) fn take_coverage(&mut self) -> CoverageOfAll {
+        let governing = self.governing.as_mut();
+        governing.map(Governing::take_coverage).unwrap_or_default()
     }
 
     /// Takes everything the kernel has for us: what happened to processes first, so that samples
@@ -198,13 +266,18 @@ impl Host {
             self.handle(event, now, &mut changes);
         }
         self.apply(&changes);
+        let begun = clock::thread_cpu();
         while let Some(record) = self.probe.samples.next() {
             match decode_sample(&record) {
-                Ok(sample) => self.windows.add(sample, &self.processes),
+                Ok(sample) => {
+                    let weight = weight_of(self.governing.as_ref(), &sample);
+                    self.windows.add(sample, weight, &self.processes);
+                }
                 Err(_malformed) => self.windows.lose(Loss::Undecodable),
             }
         }
         self.collect_full_tables(now);
+        self.drain_cpu += clock::thread_cpu().saturating_sub(begun);
         (self.probe.flush_log)();
         for pid in self.processes.forget_ended(now) {
             self.windows.forget_labels(pid);
@@ -221,6 +294,11 @@ impl Host {
     /// Takes the exact tables as they are at `at`, with what goes on at that moment counted so far.
     /// What cannot be taken now is taken later; only its window is wrong then.
     pub(super) fn collect_tables(&mut self, at: Duration) {
+        self.collect_weighted(at, None);
+    }
+
+    /// The same, where the rows of one table stand for so many of their kind: its slice is over.
+    fn collect_weighted(&mut self, at: Duration, over: Option<(Signal, f64)>) {
         if !self.counts_exactly {
             return;
         }
@@ -230,11 +308,22 @@ impl Host {
         match self.take_rows(at) {
             Ok(samples) => {
                 for sample in samples {
-                    self.windows.add(sample, &self.processes);
+                    let weight = self.weight_of_row(sample.measured.signal(), over);
+                    self.windows.add(sample, weight, &self.processes);
                 }
             }
             Err(error) => {
                 tracing::warn!("exact tables stay for later: {error:#}");
+            }
+        }
+    }
+
+    /// What a row of a table stands for: as much as the slice that is over, or the one that runs.
+    fn weight_of_row(&self, table: Signal, over: Option<(Signal, f64)>) -> f64 {
+        match over {
+            Some((signal, weight)) if signal == table => weight,
+            Some(_) | None => {
+                (self.governing.as_ref()).map_or(1.0, |governing| governing.weight_of_table(table))
             }
         }
     }
@@ -394,8 +483,18 @@ impl Host {
             table_size_bytes,
             rules,
             started_after,
+            governed: (self.governing.as_ref())
+                .map(Governing::state)
+                .unwrap_or_default(),
         }
     }
+}
+
+/// What a sample stands for besides itself.
+fn weight_of(governing: Option<&Governing>, sample: &StackSample) -> f64 {
+    governing.map_or(1.0, |governing| {
+        governing.weight_of(sample.measured.signal(), sample.taken_at)
+    })
 }
 
 /// Where the bytes of an object are, when they can be had.

@@ -26,6 +26,8 @@ pub(super) struct Windows {
     end: Option<Duration>,
     /// Labels threads, where labels are wanted.
     pub(super) labeler: Option<Labeler>,
+    /// Whether windows hold fewer stacks than usual.
+    is_cramped: bool,
     /// Where the stacks of waits begin, when waits are measured.
     pub(super) scheduler: Option<SchedulerText>,
 }
@@ -37,6 +39,7 @@ impl Default for Windows {
             next: Signal::WATCHED.map(Window::new),
             end: None,
             labeler: None,
+            is_cramped: false,
             scheduler: None,
         }
     }
@@ -51,8 +54,8 @@ fn window_of(windows: &mut WindowOfEach, measured: Measured) -> &mut Window {
 }
 
 impl Windows {
-    /// Counts a sample.
-    pub(super) fn add(&mut self, sample: StackSample, processes: &ProcessTable) {
+    /// Counts a sample, which stands for `weight` of its kind.
+    pub(super) fn add(&mut self, sample: StackSample, weight: f64, processes: &ProcessTable) {
         let mut sample = locate(processes, sample);
         if let (Some(scheduler), Measured::OffCpu { .. }) = (&self.scheduler, sample.measured) {
             scheduler.strip(&mut sample.kernel);
@@ -67,7 +70,7 @@ impl Windows {
             None => Some(LabelSet::default()),
         };
         match labels {
-            Some(labels) => window.add(&sample, labels),
+            Some(labels) => window.add_weighted(&sample, labels, weight),
             None => window.filtered += 1,
         }
     }
@@ -96,11 +99,21 @@ impl Windows {
         self.end = Some(end);
     }
 
+    /// Has windows hold fewer stacks than usual, or as many again. What there is stays.
+    pub(super) fn cramp(&mut self, is_cramped: bool) {
+        self.is_cramped = is_cramped;
+        for window in self.current.iter_mut().chain(&mut self.next) {
+            window.is_cramped = is_cramped;
+        }
+    }
+
     /// Takes these windows; the next ones go on, without an end yet.
     pub(super) fn cut(&mut self) -> [Window; Signal::WATCHED.len()] {
         self.end = None;
         let next = std::mem::replace(&mut self.next, Signal::WATCHED.map(Window::new));
-        std::mem::replace(&mut self.current, next)
+        let cut = std::mem::replace(&mut self.current, next);
+        self.cramp(self.is_cramped);
+        cut
     }
 
     /// Takes all there is when sampling has stopped.
@@ -158,11 +171,11 @@ mod tests {
         let mut windows = Windows::default();
         windows.end_at(Duration::from_secs(10));
         for second in [8, 9, 10, 9, 11] {
-            windows.add(sample(second), &processes);
+            windows.add(sample(second), 1.0, &processes);
         }
         assert_eq!(3, windows.cut()[0].samples);
         windows.end_at(Duration::from_secs(20));
-        windows.add(sample(9), &processes);
+        windows.add(sample(9), 1.0, &processes);
         assert_eq!(
             3,
             windows.cut()[0].samples,

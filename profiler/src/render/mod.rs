@@ -16,6 +16,8 @@ mod call_table;
 mod collapsed;
 mod diff;
 mod format;
+mod idle;
+mod join;
 mod json;
 mod label;
 mod limits;
@@ -29,7 +31,8 @@ pub use self::{
     call_table::{calls, connections},
     collapsed::CollapsedError,
     diff::{Difference, DifferenceError, Normalize},
-    format::{Format, FormatError, ReadError, WriteError, read, write},
+    format::{Format, FormatError, ReadError, WriteError, read, write, write_joined},
+    idle::fold_idle,
     json::JsonError,
     limits::INPUT_SIZE_BYTES_MAX,
     output::path_for,

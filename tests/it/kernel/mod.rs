@@ -21,6 +21,8 @@ mod output;
 mod mixed_load;
 
 mod daemon;
+mod governor;
+mod leftovers;
 mod off_cpu;
 mod rows;
 mod sick;

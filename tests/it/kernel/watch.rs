@@ -5,7 +5,9 @@ use std::{process::Command, thread, time::Duration};
 use profiler::{
     host::{
         Shutdown,
-        run::{SharedLabelRules, SignalOptions, Unwinding, WatchOptions, WatchedWindow, watch},
+        run::{
+            Budget, SharedLabelRules, SignalOptions, Unwinding, WatchOptions, WatchedWindow, watch,
+        },
     },
     model::Profile,
     render::{Format, write},
@@ -32,6 +34,7 @@ fn windows() -> Vec<WatchedWindow> {
         window: WINDOW,
         cache_dir: None,
         inlines: false,
+        budget: Budget::default(),
     };
     let watching = thread::spawn(move || {
         let shutdown = Shutdown::default();

@@ -38,7 +38,14 @@ pub struct ProfileFacts {
     pub lost: BTreeMap<Loss, u64>,
     /// Windows before this one that never arrive.
     pub windows_lost: u64,
+    /// Share of the time that was sampled, or of what was drawn; all of it when absent.
+    pub duty_cycle: Option<f64>,
+    /// Share of the host's CPU that sampling took, all signals together.
+    pub overhead: f64,
 }
+
+/// Share of a window for which a thread must wait for work at one place to be idle.
+const IDLE_SHARE: f64 = 0.95;
 
 /// The name of every place of a window.
 pub type Names = HashMap<Place, NamedPlace>;
@@ -51,7 +58,7 @@ pub fn build_profile(window: &Window, names: &Names, facts: &ProfileFacts) -> Pr
         .collect();
     let (tasks, samples) = match window.signal {
         Signal::Cpu => cpu_samples(window, facts),
-        Signal::OffCpu => off_cpu_samples(window, names),
+        Signal::OffCpu => off_cpu_samples(window, names, facts.span.duration),
         Signal::Syscall
         | Signal::SyscallCounts
         | Signal::Alloc
@@ -99,13 +106,18 @@ fn cpu_samples(window: &Window, facts: &ProfileFacts) -> (Vec<Task>, Vec<Sample>
 }
 
 /// Tasks and samples of time off the CPU. A thread is one task for each reason that it waited for.
-fn off_cpu_samples(window: &Window, names: &Names) -> (Vec<Task>, Vec<Sample>) {
+fn off_cpu_samples(window: &Window, names: &Names, length: Duration) -> (Vec<Task>, Vec<Sample>) {
+    let nearly_all_ns = length.mul_f64(IDLE_SHARE).as_nanos();
     let threads = window.tasks();
     let mut tasks = Vec::new();
     let mut known: HashMap<(u32, WaitReason), TaskIndex> = HashMap::new();
     let mut sample = |counted: CountedStack| {
         let stack = window.stacks().get(usize::try_from(counted.stack).ok()?)?;
-        let reason = WaitReason::of(counted.wait?, stack, names);
+        let mut reason = WaitReason::of(counted.wait?, stack, names);
+        let [delay_ns, ..] = counted.values;
+        if nearly_all_ns <= u128::from(delay_ns) && reason.is_for_work(stack, names) {
+            reason = WaitReason::Idle;
+        }
         let thread = threads.get(usize::try_from(counted.task).ok()?)?;
         let task = *known.entry((counted.task, reason)).or_insert_with(|| {
             let mut task = thread.clone();
@@ -182,7 +194,8 @@ fn quality(window: &Window, frames: &[Frame], facts: &ProfileFacts) -> Quality {
         } else {
             taken as f64 / cpu_seconds
         },
-        duty_cycle: 1.0,
+        duty_cycle: facts.duty_cycle.unwrap_or(1.0),
+        overhead: facts.overhead,
         windows_lost: facts.windows_lost,
     }
 }

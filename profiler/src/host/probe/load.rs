@@ -4,8 +4,8 @@ use std::{fs, os::fd::OwnedFd, time::Duration};
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{HashMap, Map, MapData, PerCpuArray, RingBuf},
-    programs::{PerfEvent, Program, ProgramError, RawTracePoint},
+    maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
+    programs::{PerfEvent, Program, ProgramError, RawTracePoint, perf_event::PerfEventLink},
 };
 use aya_log::EbpfLogger;
 use profiler_common::{
@@ -16,6 +16,7 @@ use profiler_common::{
     },
     sample::SignalCode,
     tcp::TcpSums,
+    thinning::Thinning,
 };
 
 use super::{
@@ -25,6 +26,7 @@ use super::{
     exact_tables::ExactTables,
     off_cpu::{Arrival, load_off_cpu},
     options::ProbeOptions,
+    raw::Link,
     sys,
     syscall::{Syscalls, load_syscalls},
     tcp::{Tcp, load_tcp},
@@ -101,8 +103,18 @@ pub struct Probe {
     counts: PerCpuArray<MapData, u64>,
     /// Hands what the probe logged to this program's own log.
     pub flush_log: Box<dyn FnMut()>,
+    /// How much of each signal is followed.
+    pub(super) thinning: Array<MapData, Abi<Thinning>>,
+    /// Keeps sampling on, a link for each CPU.
+    pub(super) sampling: Vec<PerfEventLink>,
+    /// Keeps the measurement of time off the CPU on.
+    pub(super) off_cpu_links: Vec<Link>,
+    /// Keeps system calls watched.
+    pub(super) syscall_links: Vec<Link>,
+    /// Keeps connections watched.
+    pub(super) tcp_links: Vec<Link>,
     /// Keeps the measurement of run time on.
-    _run_time: Option<OwnedFd>,
+    pub(super) run_time: Option<OwnedFd>,
 }
 
 /// Name of the program that walks with tables.
@@ -183,7 +195,12 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         targets: typed_map(&mut object, "TARGETS")?,
         counts: typed_map(&mut object, "COUNTS")?,
         flush_log: Box::new(move || logger.flush()),
-        _run_time: sys::enable_run_time_stats().ok(),
+        thinning: typed_map(&mut object, "THINNING")?,
+        sampling: Vec::new(),
+        off_cpu_links: Vec::new(),
+        syscall_links: Vec::new(),
+        tcp_links: Vec::new(),
+        run_time: sys::enable_run_time_stats().ok(),
         object,
     };
     for pid in &options.filter.pids {

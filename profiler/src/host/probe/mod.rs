@@ -21,6 +21,7 @@ mod survey;
 mod sys;
 mod syscall;
 mod tcp;
+mod thinning;
 
 pub use self::{
     attach::{
@@ -38,4 +39,5 @@ pub use self::{
     survey::{Finding, Survey, survey},
     syscall::{attach_syscalls, detach_syscalls},
     tcp::{attach_tcp, detach_tcp},
+    thinning::RunTime,
 };
