@@ -31,7 +31,9 @@ pub(crate) fn embed() -> anyhow::Result<()> {
     let mut table = String::from("&[\n");
     for (number, file) in files.iter().enumerate() {
         let path = file.strip_prefix(root).context("a file of the page")?;
-        write!(table, "    PageFile {{ path: r#\"/{}\"#, ", path.display())?;
+        let place = path.display().to_string();
+        let place = place.escape_default();
+        write!(table, "    PageFile {{ path: \"/{place}\", ")?;
         for (ending, field) in PACKED {
             let name = format!("page-{number}.{ending}");
             fs::copy(packed(file, ending), output.join(&name))

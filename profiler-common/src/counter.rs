@@ -42,8 +42,11 @@ codes! {
 pub const HOST_COUNTERS: u32 = 16;
 /// Slots of the counter map for what is counted of one signal.
 pub const TALLIES: u32 = 8;
+/// Signals that have slots.
+const SIGNALS: u32 = 6;
+const _: () = assert!(SIGNALS as usize == SignalCode::ALL.len());
 /// Slots of the counter map.
-pub const COUNTERS: u32 = HOST_COUNTERS + TALLIES * SignalCode::ALL.len() as u32;
+pub const COUNTERS: u32 = HOST_COUNTERS + TALLIES * SIGNALS;
 const _: () = assert!(Counter::ALL.len() <= HOST_COUNTERS as usize);
 const _: () = assert!(Tally::ALL.len() <= TALLIES as usize);
 

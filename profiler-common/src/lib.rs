@@ -5,6 +5,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod alloc;
 pub mod counter;
 pub mod departure;
 pub mod limits;

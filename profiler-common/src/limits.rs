@@ -67,6 +67,24 @@ pub const TCP_SOCKETS_MAX: u32 = 65_536;
 /// it with a random 32-bit number.
 pub const DRAW_PERIOD_NS_MAX: u64 = 1_000_000_000;
 const _: () = assert!(DRAW_PERIOD_NS_MAX <= u32::MAX as u64);
+/// Largest mean number of bytes between two sampled allocations. The draw multiplies it with a number
+/// of 21 bits.
+pub const ALLOC_PERIOD_BYTES_MAX: u64 = 1 << 40;
+/// Live allocations whose end the probe waits for, about 80 bytes each: 32 GiB of live memory at the
+/// usual period.
+pub const LIVE_ALLOCATIONS_MAX: u32 = 65_536;
+/// Threads that are inside of an allocation that was drawn: far more than CPUs.
+pub const PENDING_ALLOCATIONS_MAX: u32 = 4_096;
+/// Files with an allocator that are probed at once. A guess: one for each image of a container, and
+/// one for each program that is linked statically.
+pub const ALLOCATORS_MAX: u32 = 1_024;
+const _: () = assert!(ALLOCATORS_MAX <= 1 << 16, "a cookie has 16 bits for it");
+/// Functions of one allocator whose calls among each other are told apart. mimalloc exports the most.
+pub const ALLOCATOR_RANGES_MAX: u32 = 64;
+/// Page faults between two that are sampled on a CPU.
+pub const PAGE_FAULT_PERIOD: u64 = 64;
+/// Bytes that a page fault brings in most cases.
+pub const PAGE_SIZE_BYTES: u64 = 4_096;
 /// Bytes of the notice ring: 40 bytes each, so about 1,600 notices between two drains.
 pub const NOTICE_RING_SIZE_BYTES: u32 = 64 * 1024;
 /// Bytes of a thread's name, the kernel's `TASK_COMM_LEN`.

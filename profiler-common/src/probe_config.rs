@@ -50,6 +50,9 @@ pub struct ProbeConfig {
     /// Waits off the CPU of this length or longer are all sent; shorter ones with a probability in
     /// proportion. Nanoseconds, at most [`crate::limits::DRAW_PERIOD_NS_MAX`].
     pub off_cpu_period_ns: u64,
+    /// Mean number of bytes between two allocations that are sent, at most
+    /// [`crate::limits::ALLOC_PERIOD_BYTES_MAX`].
+    pub alloc_period_bytes: u64,
     /// System calls of this length or longer are all sent; shorter ones with a probability in
     /// proportion. Nanoseconds, at most [`crate::limits::DRAW_PERIOD_NS_MAX`].
     pub syscall_period_ns: u64,
@@ -97,5 +100,5 @@ pub struct ProbeConfig {
     pub comm: [u8; COMM_SIZE_BYTES],
 }
 
-const _: () = assert!(size_of::<ProbeConfig>() == 168);
-const _: () = assert!(core::mem::offset_of!(ProbeConfig, comm) == 152);
+const _: () = assert!(size_of::<ProbeConfig>() == 176);
+const _: () = assert!(core::mem::offset_of!(ProbeConfig, comm) == 160);

@@ -80,6 +80,18 @@ pub const SUBJECT_SIZE_BYTES: usize = 24;
 pub const VALUE_DELAY_NS: usize = 0;
 /// Place of the number of waits or calls that the sample stands for.
 pub const VALUE_EVENTS: usize = 1;
+/// Place of the bytes that a program asked for.
+pub const VALUE_SIZE_BYTES: usize = 0;
+/// Place of the address of what was allocated or freed.
+pub const VALUE_ADDRESS: usize = 1;
+/// Place of whether the probe will say when it is freed: 1 when it will.
+pub const VALUE_IS_FOLLOWED: usize = 2;
+/// Place of whether this is the end of an allocation: 1 when it is. Then there is no stack.
+pub const VALUE_WAS_FREED: usize = 3;
+/// Place of the number of page faults that a sample stands for.
+pub const VALUE_FAULTS: usize = 0;
+/// Place of the memory that they brought, bytes.
+pub const VALUE_MEMORY_BYTES: usize = 1;
 /// Place of the part of the delay in which the task could have run, and waited for a CPU.
 pub const VALUE_RUN_QUEUE_NS: usize = 2;
 

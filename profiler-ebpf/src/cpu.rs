@@ -27,6 +27,6 @@ pub(crate) fn sample(ctx: &PerfEventContext, walk: impl Fn(*mut Scratch)) {
     let side = task::load_user_registers(ctx, scratch);
     stack::begin(scratch, pid);
     let kernel_frames = stack::take(ctx, scratch, side, walk);
-    emit::sample(scratch, SignalCode::Cpu, kernel_frames);
+    _ = emit::sample(scratch, SignalCode::Cpu, kernel_frames);
     stack::release(scratch);
 }

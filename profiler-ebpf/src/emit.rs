@@ -14,7 +14,7 @@ use profiler_common::{
     counter::{Counter, Tally, slot_of},
     limits::COMM_SIZE_BYTES,
     notice::{Notice, NoticeKind},
-    sample::{SampleHeader, SignalCode},
+    sample::{SAMPLE_VALUES, SampleHeader, SignalCode},
 };
 
 use crate::maps::{COUNTS, NOTICES, Record, SAMPLES, Scratch};
@@ -41,9 +41,10 @@ fn add(slot: u32, amount: u64) {
     }
 }
 
-/// Completes the header and sends the record. The daemon polls, so nobody is woken.
+/// Completes the header and sends the record; says whether it went. The daemon polls, so nobody is
+/// woken.
 #[inline(always)]
-pub(crate) fn sample(scratch: *mut Scratch, signal: SignalCode, kernel_frames: u32) {
+pub(crate) fn sample(scratch: *mut Scratch, signal: SignalCode, kernel_frames: u32) -> bool {
     fill_header(scratch, signal, kernel_frames);
     // SAFETY: `scratch` is a live map element that this program claimed.
     let user_frames = unsafe { (*scratch).walk.frames };
@@ -52,7 +53,7 @@ pub(crate) fn sample(scratch: *mut Scratch, signal: SignalCode, kernel_frames: u
     // verifier wants the bound on the one that is passed.
     let size_bytes = black_box(size_of::<SampleHeader>() as u64 + frames * 8);
     if size_of::<Record>() as u64 <= size_bytes {
-        return;
+        return false;
     }
     // SAFETY: the record is longer than the size, by the bound above.
     let status = unsafe {
@@ -65,11 +66,39 @@ pub(crate) fn sample(scratch: *mut Scratch, signal: SignalCode, kernel_frames: u
     };
     if status != 0 {
         tally(signal, Tally::RingFull);
-        return;
+        return false;
     }
     tally(signal, Tally::Sent);
     if signal == SignalCode::Cpu {
         count(Counter::FramesWalked, u64::from(user_frames));
+    }
+    true
+}
+
+/// Sends a record of the current task that has values, and no stack or name.
+#[inline(always)]
+pub(crate) fn bare(signal: SignalCode, values: [u64; SAMPLE_VALUES]) {
+    let ids = bpf_get_current_pid_tgid();
+    let header = SampleHeader {
+        // SAFETY: a helper without arguments.
+        taken_at_ns: unsafe { bpf_ktime_get_ns() },
+        pid: (ids >> 32) as u32,
+        tid: ids as u32,
+        signal: signal as u8,
+        values,
+        ..SampleHeader::default()
+    };
+    // SAFETY: the size is that of the record.
+    let status = unsafe {
+        bpf_ringbuf_output(
+            (&raw const SAMPLES).cast_mut().cast(),
+            (&raw const header).cast_mut().cast(),
+            size_of::<SampleHeader>() as u64,
+            u64::from(BPF_RB_NO_WAKEUP),
+        )
+    };
+    if status != 0 {
+        tally(signal, Tally::RingFull);
     }
 }
 

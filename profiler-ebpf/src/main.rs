@@ -4,6 +4,7 @@
 // The only way to an atomic instruction: see `atomic.rs`.
 #![feature(asm_experimental_arch)]
 
+mod alloc;
 mod atomic;
 mod cpu;
 mod draw;
@@ -12,6 +13,7 @@ mod filter;
 mod lifecycle;
 mod maps;
 mod off_cpu;
+mod page_fault;
 mod sock;
 mod stack;
 mod syscall;
@@ -21,8 +23,10 @@ mod tcp;
 mod unwind;
 
 use aya_ebpf::{
-    macros::{kprobe, perf_event, raw_tracepoint, tracepoint},
-    programs::{PerfEventContext, ProbeContext, RawTracePointContext, TracePointContext},
+    macros::{kprobe, perf_event, raw_tracepoint, tracepoint, uprobe, uretprobe},
+    programs::{
+        PerfEventContext, ProbeContext, RawTracePointContext, RetProbeContext, TracePointContext,
+    },
 };
 
 /// CPU samples with table-driven stacks. Needs `bpf_loop`. Since: Linux 5.17.
@@ -78,6 +82,56 @@ fn off_cpu_arrive_kprobe(ctx: ProbeContext) -> u32 {
 #[kprobe]
 fn off_cpu_arrive_kprobe_frame_pointers(ctx: ProbeContext) -> u32 {
     off_cpu::arrive(&ctx, unwind::walk_frame_pointers);
+    0
+}
+
+/// Begin and return of a function that allocates or frees. Since: Linux 6.13.
+#[uprobe]
+fn alloc_session(ctx: ProbeContext) -> u32 {
+    u32::from(!alloc::session(&ctx, unwind::walk))
+}
+
+/// The same with frame-pointer stacks.
+#[uprobe]
+fn alloc_session_frame_pointers(ctx: ProbeContext) -> u32 {
+    u32::from(!alloc::session(&ctx, unwind::walk_frame_pointers))
+}
+
+/// The begin, for kernels without sessions.
+#[uprobe]
+fn alloc_begin(ctx: ProbeContext) -> u32 {
+    _ = alloc::begin(&ctx);
+    0
+}
+
+/// The return, for kernels without sessions.
+#[uretprobe]
+fn alloc_finish(ctx: RetProbeContext) -> u32 {
+    alloc::finish(&ProbeContext { regs: ctx.regs }, unwind::walk);
+    0
+}
+
+/// The return, for kernels without `bpf_loop` either.
+#[uretprobe]
+fn alloc_finish_frame_pointers(ctx: RetProbeContext) -> u32 {
+    alloc::finish(
+        &ProbeContext { regs: ctx.regs },
+        unwind::walk_frame_pointers,
+    );
+    0
+}
+
+/// Every so many page faults of a CPU.
+#[perf_event]
+fn page_fault(ctx: PerfEventContext) -> u32 {
+    page_fault::sample(&ctx, unwind::walk);
+    0
+}
+
+/// The same with frame-pointer stacks.
+#[perf_event]
+fn page_fault_frame_pointers(ctx: PerfEventContext) -> u32 {
+    page_fault::sample(&ctx, unwind::walk_frame_pointers);
     0
 }
 

@@ -5,12 +5,14 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use profiler_common::{
+    alloc::{AllocatorRanges, LiveKey, PendingAllocation},
     counter::COUNTERS,
     departure::Departure,
     limits::{
-        CALL_THREADS_MAX, NODES_MAX, NOTICE_RING_SIZE_BYTES, OFF_CPU_THREADS_MAX,
-        RECORD_FRAMES_MAX, ROW_OWNERS_MAX, RULES_MAX, RULES_REMEMBERED, TABLE_CHUNK_WORDS,
-        TABLE_ROWS_MAX, TABLES_MAX, TARGETS_MAX, TCP_SOCKETS_MAX,
+        ALLOCATORS_MAX, CALL_THREADS_MAX, LIVE_ALLOCATIONS_MAX, NODES_MAX, NOTICE_RING_SIZE_BYTES,
+        OFF_CPU_THREADS_MAX, PENDING_ALLOCATIONS_MAX, RECORD_FRAMES_MAX, ROW_OWNERS_MAX, RULES_MAX,
+        RULES_REMEMBERED, TABLE_CHUNK_WORDS, TABLE_ROWS_MAX, TABLES_MAX, TARGETS_MAX,
+        TCP_SOCKETS_MAX,
     },
     mapping::{MappingEntry, MappingNode},
     probe_config::ProbeConfig,
@@ -39,6 +41,7 @@ pub(crate) static CONFIG: ProbeConfig = ProbeConfig {
     task_state: 0,
     task_run_delay: 0,
     off_cpu_period_ns: 0,
+    alloc_period_bytes: 0,
     syscall_period_ns: 0,
     syscall_wants: 0,
     task_thread_status: 0,
@@ -119,6 +122,28 @@ pub(crate) static SWITCHED_AT_NS: PerCpuArray<u64, 1> = PerCpuArray::new();
 /// How much of each signal is followed, by its code. The governor writes it while the probe runs.
 #[btf_map]
 pub(crate) static THINNING: Array<Thinning, { SignalCode::ALL.len() }> = Array::new();
+/// Bytes until the next one that is drawn, on each CPU; zero before the first draw.
+#[btf_map]
+pub(crate) static BYTES_TO_NEXT: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+/// Allocations that were drawn and have not returned yet, by thread. The least recent ones make room:
+/// those of threads that never returned.
+#[btf_map]
+pub(crate) static PENDING_ALLOCATIONS: LruHashMap<
+    u32,
+    PendingAllocation,
+    { PENDING_ALLOCATIONS_MAX as usize },
+> = LruHashMap::new();
+
+/// Sampled allocations that are live.
+#[btf_map]
+pub(crate) static LIVE_ALLOCATIONS: HashMap<LiveKey, u32, { LIVE_ALLOCATIONS_MAX as usize }> =
+    HashMap::new();
+
+/// Where the functions of allocators lie, by slot.
+#[btf_map]
+pub(crate) static ALLOCATORS: Array<AllocatorRanges, { ALLOCATORS_MAX as usize }> = Array::new();
+
 /// System calls in flight, by thread. A thread writes its own element; whoever counts time takes it
 /// out of it in one step.
 #[btf_map]

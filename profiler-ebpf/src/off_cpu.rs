@@ -116,7 +116,7 @@ pub(crate) fn arrive(ctx: &impl EbpfContext, walk: impl Fn(*mut Scratch)) {
     stack::begin(scratch, (ids >> 32) as u32);
     weigh(scratch, delay_ns, period_ns, &left);
     let kernel_frames = stack::take(ctx, scratch, side, walk);
-    emit::sample(scratch, SignalCode::OffCpu, kernel_frames);
+    _ = emit::sample(scratch, SignalCode::OffCpu, kernel_frames);
     stack::release(scratch);
 }
 

@@ -43,7 +43,6 @@ pub(crate) fn claim(class: u32) -> Option<*mut Scratch> {
 /// instructions: the slot of the CPU that it began on is claimed in one step, and stays its own
 /// wherever it goes on. Since: Linux 5.12 (atomic instructions that give the old value).
 #[inline(always)]
-#[expect(dead_code, reason = "the programs on allocators are its users")]
 pub(crate) fn claim_shared(class: u32) -> Option<*mut Scratch> {
     let scratch = SCRATCH.get_ptr_mut(class)?;
     // SAFETY: a live map element; all who claim this class do it this way.

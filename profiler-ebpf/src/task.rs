@@ -9,7 +9,7 @@ use aya_ebpf::{
             bpf_task_pt_regs,
         },
     },
-    programs::PerfEventContext,
+    programs::{PerfEventContext, ProbeContext},
 };
 use profiler_common::{limits::COMM_SIZE_BYTES, probe_config::OFFSET_MISSING};
 
@@ -100,6 +100,13 @@ pub(crate) fn load_user_registers(ctx: &PerfEventContext, scratch: *mut Scratch)
         return UserSide::Running;
     }
     load_saved_registers(scratch)
+}
+
+/// Loads the user registers at a uprobe into the walk.
+#[inline(always)]
+pub(crate) fn load_probed_registers(ctx: &ProbeContext, scratch: *mut Scratch) {
+    // SAFETY: the context is a `pt_regs`; `scratch` is a live map element.
+    unsafe { load_registers!(scratch, ctx.regs.cast::<u64>()) };
 }
 
 /// Loads what the current task saved on entering the kernel.

@@ -18,7 +18,7 @@ pub(super) enum Finish {
 pub(super) struct Recipe {
     /// What it is called: the file's name, and so the thread's. At most 15 letters, the kernel's bound.
     pub(super) name: &'static str,
-    /// `gcc`, `g++` or `rustc`.
+    /// `gcc`, `g++`, `musl-gcc` or `rustc`.
     pub(super) compiler: &'static str,
     /// Sources in `tests/workloads`.
     pub(super) sources: &'static [&'static str],
@@ -190,6 +190,30 @@ pub(super) const RECIPES: &[Recipe] = &[
         ..c("talk", &["talk.c"])
     },
     c("pingpong", &["pingpong.c"]),
+    c("allocs", &["allocs.c"]),
+    c("leak", &["leak.c"]),
+    c("heirs", &["heirs.c"]),
+    c("zoo", &["zoo.c"]),
+    Recipe {
+        flags: &["-O2", "-fomit-frame-pointer", "-static"],
+        ..c("zoo_static", &["zoo.c"])
+    },
+    Recipe {
+        flags: &[
+            "-O2",
+            "-fomit-frame-pointer",
+            "-l:libjemalloc.a",
+            "-lm",
+            "-lpthread",
+            "-lstdc++",
+        ],
+        ..c("zoo_jemalloc", &["zoo.c"])
+    },
+    Recipe {
+        compiler: "musl-gcc",
+        flags: &["-O2", "-fomit-frame-pointer", "-static"],
+        ..c("zoo_musl", &["zoo.c"])
+    },
 ];
 
 #[cfg(test)]

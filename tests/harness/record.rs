@@ -188,6 +188,15 @@ impl Recording {
         signal("INT", &format!("-{}", self.child.id()))
     }
 
+    /// What the product and its command have said on standard output so far.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn said(&self) -> anyhow::Result<String> {
+        let path = self.dir.path().join(Ended::STDOUT);
+        fs::read_to_string(path).context("read what was said")
+    }
+
     /// Waits for the end of the product.
     ///
     /// # Errors

@@ -68,6 +68,14 @@ impl Running {
         self.child.id()
     }
 
+    /// CPU time that it has used.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn cpu_time(&self) -> anyhow::Result<Duration> {
+        cpu_time(self.pid())
+    }
+
     /// Waits until it has used so much more CPU time.
     ///
     /// # Errors

@@ -55,7 +55,9 @@ impl Server {
         thread::spawn(move || {
             // To the end, so that the service never waits for a reader.
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some((_words, address)) = line.split_once("listening on http://") {
+                if let Some((_words, url)) = line.split_once("listening on http")
+                    && let Some((_s, address)) = url.split_once("://")
+                {
                     let address = address.split(',').next().unwrap_or(address);
                     drop(send.send(address.trim().to_owned()));
                 }

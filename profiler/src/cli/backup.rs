@@ -36,7 +36,7 @@ pub(super) struct ServerArgs {
         hide_env_values = true
     )]
     token: Option<String>,
-    /// Authority of the service's certificate, PEM
+    /// Authority of the service's certificate, PEM; the system's when left out
     #[arg(long, value_name = "FILE", requires = "server")]
     ca: Option<PathBuf>,
 }
@@ -83,10 +83,12 @@ async fn connect(args: &ServerArgs, url: &str) -> anyhow::Result<Channel> {
     let mut endpoint = endpoint.connect_timeout(CONNECT_WAIT);
     if url.starts_with("https:") {
         let mut tls = ClientTlsConfig::new();
-        if let Some(path) = &args.ca {
+        tls = if let Some(path) = &args.ca {
             let pem = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
-            tls = tls.ca_certificate(Certificate::from_pem(pem));
-        }
+            tls.ca_certificate(Certificate::from_pem(pem))
+        } else {
+            tls.with_native_roots()
+        };
         endpoint = endpoint.tls_config(tls).context("--ca")?;
     }
     let channel = endpoint.connect().await;

@@ -32,6 +32,7 @@ A configuration file:
   signals = [\"cpu\", \"offcpu\"]       # what to watch
   max_overhead = \"1%\"             # of the host's CPU; sampling is thinned above it
   max_memory = \"256MiB\"
+  bursts = false                    # take no orders to sample more for a while
   tls = { ca = \"/etc/profiler/ca.pem\" }
   spool = { dir = \"/var/lib/profiler/spool\", size_mib = 256 }
   labels = { env = \"prod\" }

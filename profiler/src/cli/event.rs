@@ -11,6 +11,11 @@ pub(super) enum EventName {
     Cpu,
     /// Time off the CPU: waiting, by reason, or preempted
     Offcpu,
+    /// Memory that programs allocate and free, sampled by bytes
+    Alloc,
+    /// Memory that the kernel gives programs when they first touch it
+    #[value(name = "page_fault")]
+    PageFault,
     /// Time in system calls, with the stacks that make them
     Syscall,
     /// Every system call: how many, how they ended, how long they took
@@ -28,6 +33,8 @@ impl From<EventName> for Signal {
         match name {
             EventName::Cpu => Self::Cpu,
             EventName::Offcpu => Self::OffCpu,
+            EventName::Alloc => Self::Alloc,
+            EventName::PageFault => Self::PageFault,
             EventName::Syscall => Self::Syscall,
             EventName::SyscallCounts => Self::SyscallCounts,
             EventName::Tcp => Self::Tcp,

@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     env,
     ffi::OsString,
+    fmt::Write as _,
     io::{self, IsTerminal as _, Write as _},
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
@@ -67,6 +68,9 @@ pub struct RecordArgs {
     /// proportion to their length [default: 1000]
     #[arg(long, value_name = "USECS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     offcpu_period: Option<u32>,
+    /// Mean number of bytes allocated between two allocations that are sampled [default: 524288]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    alloc_period: Option<u64>,
     /// Microseconds from which on the stack of every system call counts; shorter ones are sampled in
     /// proportion to their length [default: 1000]
     #[arg(long, value_name = "USECS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -221,6 +225,9 @@ fn signal_options(args: &RecordArgs) -> SignalOptions {
     if let Some(period) = args.offcpu_period {
         options.off_cpu_period = Duration::from_micros(period.into());
     }
+    if let Some(bytes) = args.alloc_period {
+        options.alloc_period_bytes = bytes;
+    }
     if let Some(period) = args.syscall_period {
         options.syscall_period = Duration::from_micros(period.into());
     }
@@ -340,6 +347,9 @@ fn summarize(recording: &Recording, written: &[PathBuf], shows_idle: bool) {
             | Signal::Tcp
             | Signal::Imported => render::top(&shown, TOP_FUNCTIONS),
         });
+        if profile.signal == Signal::Alloc && !recording.live.is_empty() {
+            eprint(&render::live_heap(profile, &recording.live, TOP_FUNCTIONS));
+        }
         if profile.signal == Signal::OffCpu {
             eprint(&reasons_line(profile));
         }
@@ -381,7 +391,8 @@ fn overhead_line(profiles: &[Profile]) -> Option<String> {
         let duty = profile.quality.duty_cycle;
         if duty < 1.0 {
             let name = profile.signal.as_str();
-            line.push_str(&format!("; {name} thinned to {:.0} %", duty * 100.0));
+            // Writing to a text cannot fail.
+            let _infallible = write!(line, "; {name} thinned to {:.0} %", duty * 100.0);
         }
     }
     Some(line)

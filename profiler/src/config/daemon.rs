@@ -8,9 +8,11 @@ use super::{ConfigError, MaxMemory, MaxOverhead};
 use crate::model::Signal;
 
 /// What `signals` may name.
-const WATCHABLE: [Signal; 6] = [
+const WATCHABLE: [Signal; 8] = [
     Signal::Cpu,
     Signal::OffCpu,
+    Signal::Alloc,
+    Signal::PageFault,
     Signal::Syscall,
     Signal::SyscallCounts,
     Signal::Tcp,
@@ -33,10 +35,12 @@ pub struct DaemonConfig {
     pub window_seconds: u64,
     /// Samples a second and CPU.
     pub rate_hz: u32,
-    /// What is watched: `cpu`, `offcpu`, `syscall`, `tcp`.
+    /// What is watched: `cpu`, `offcpu`, `syscall`, `tcp`, `alloc`, `page_fault`.
     pub signals: Vec<Signal>,
     /// Whether time off the CPU is measured too: the same as one more of `signals`.
     pub offcpu: bool,
+    /// Whether the service may have this host sampled more for a while.
+    pub bursts: bool,
     /// Whether to look for inlined functions and lines.
     pub inlines: bool,
     /// Folder that keeps compiled unwind tables.
@@ -51,6 +55,8 @@ pub struct DaemonConfig {
     pub max_overhead: MaxOverhead,
     /// Most memory that profiling may take: `256MiB`, or `off`.
     pub max_memory: MaxMemory,
+    /// The Kubernetes agent of this node, which knows the names of pods; nobody is asked without.
+    pub kubelet: Option<KubeletConfig>,
     /// Address of `/metrics` and `/healthz`; none without.
     pub listen_metrics: Option<SocketAddr>,
 }
@@ -60,7 +66,7 @@ pub struct DaemonConfig {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerTlsConfig {
-    /// Authorities that the service's certificate may lead to.
+    /// Authorities that the service's certificate may lead to; the system's without.
     pub ca: Option<PathBuf>,
     /// The daemon's own certificate.
     pub cert: Option<PathBuf>,
@@ -78,6 +84,20 @@ pub struct SpoolConfig {
     pub dir: PathBuf,
     /// Most mebibytes; the oldest batches go first.
     pub size_mib: u64,
+}
+
+/// Where the list of the node's pods is.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct KubeletConfig {
+    /// `https://HOST:10250/pods`, or `http://HOST:10255/pods` where the open port is on.
+    pub url: String,
+    /// File whose first line is a token that may read the list. It is read each time.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    /// Authority of the kubelet's certificate, PEM. Needed for https.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
 }
 
 /// One change of labels.
@@ -111,6 +131,7 @@ impl Default for DaemonConfig {
             rate_hz: 99,
             signals: vec![Signal::Cpu],
             offcpu: false,
+            bursts: true,
             inlines: true,
             cache_dir: PathBuf::from("/var/cache/profiler/unwind"),
             spool: SpoolConfig::default(),
@@ -118,6 +139,7 @@ impl Default for DaemonConfig {
             relabel: Vec::new(),
             max_overhead: MaxOverhead::default(),
             max_memory: MaxMemory::default(),
+            kubelet: None,
             listen_metrics: None,
         }
     }
@@ -157,7 +179,6 @@ impl DaemonConfig {
         let is_url = ["http://", "https://"]
             .iter()
             .any(|scheme| self.server.starts_with(scheme));
-        let is_https = self.server.starts_with("https://");
         let checks = [
             (
                 is_url,
@@ -165,14 +186,15 @@ impl DaemonConfig {
                 "must be http://HOST:PORT or https://HOST:PORT",
             ),
             (
-                !is_https || tls.ca.is_some(),
-                "tls.ca",
-                "must name the authorities of the service's certificate, for https",
-            ),
-            (
                 tls.cert.is_some() == tls.key.is_some(),
                 "tls.cert",
                 "must be set together with tls.key",
+            ),
+            (
+                (self.kubelet.iter())
+                    .all(|kubelet| kubelet.url.starts_with("http://") || kubelet.ca.is_some()),
+                "kubelet.ca",
+                "must name the authority of the kubelet's certificate, for https",
             ),
             (
                 (1..=60).contains(&self.window_seconds),
@@ -187,7 +209,8 @@ impl DaemonConfig {
             (
                 !self.signals.is_empty() && self.signals.iter().all(|s| WATCHABLE.contains(s)),
                 "signals",
-                "must name some of cpu, offcpu, syscall, syscall_counts, tcp, tcp_counts",
+                "must name some of cpu, offcpu, syscall, syscall_counts, tcp, tcp_counts, alloc, \
+                 page_fault",
             ),
             (
                 (1..=1_048_576).contains(&self.spool.size_mib),
@@ -235,7 +258,8 @@ mod tests {
     fn every_section_can_be_set() {
         let config = parse(
             "server = \"https://a:1\"\nhost = \"h\"\ntoken_file = \"t\"\nwindow_seconds = 5\n\
-             rate_hz = 49\nsignals = [\"cpu\"]\noffcpu = true\nlisten_metrics = \"127.0.0.1:7318\"\n[tls]\nca = \"c\"\n\
+             rate_hz = 49\nsignals = [\"cpu\"]\noffcpu = true\nbursts = false\nlisten_metrics = \"127.0.0.1:7318\"\n[tls]\nca = \"c\"\n\
+             [kubelet]\nurl = \"https://node:10250/pods\"\ntoken_file = \"k\"\nca = \"c\"\n\
              [spool]\ndir = \"/s\"\nsize_mib = 3\n[labels]\nzone = \"z\"\n\
              [[relabel]]\nsource_labels = [\"unit\"]\ntarget_label = \"service\"\n",
         )
@@ -243,6 +267,7 @@ mod tests {
         config.validate().unwrap();
         let watched: Vec<Signal> = config.watched().collect();
         assert_eq!(vec![Signal::Cpu, Signal::OffCpu], watched);
+        assert!(!config.bursts);
         assert_eq!("z", config.labels["zone"]);
         assert_eq!("replace", config.relabel[0].action);
         assert_eq!(3, config.spool.size_mib);
@@ -261,7 +286,8 @@ mod tests {
     fn a_value_that_cannot_be_is_named() {
         let refused = |text: &str| parse(text).unwrap().validate().unwrap_err().to_string();
         assert!(refused("").starts_with("server: "));
-        assert!(refused("server = \"https://a\"").starts_with("tls.ca: "));
+        let kubelet = "server = \"http://a\"\n[kubelet]\nurl = \"https://a:1/pods\"";
+        assert!(refused(kubelet).starts_with("kubelet.ca: "));
         assert!(refused("server = \"http://a\"\nrate_hz = 0").starts_with("rate_hz: "));
         assert!(refused("server = \"http://a\"\nwindow_seconds = 61").starts_with("window_"));
         assert!(refused("server = \"http://a\"\nsignals = []").starts_with("signals: "));

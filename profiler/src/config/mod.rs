@@ -11,7 +11,7 @@ mod service;
 
 pub use self::{
     budget::{BudgetError, MaxMemory, MaxOverhead},
-    daemon::{DaemonConfig, RelabelConfig, ServerTlsConfig, SpoolConfig},
+    daemon::{DaemonConfig, KubeletConfig, RelabelConfig, ServerTlsConfig, SpoolConfig},
     error::ConfigError,
     load::load,
     service::{

@@ -14,25 +14,26 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use profiler_common::counter::Tally;
+use profiler_common::{counter::Tally, sample::SignalCode};
 
 use super::{
     aggregate::{ProfileFacts, Window, build_profile, period},
-    governing::{Budget, Governing},
+    bursts::{Burst, Bursts, Usual},
+    governing::Budget,
     governor::Relief,
-    hooks,
     kernel_counts::KernelCounts,
     labels::{LabelRules, Labeler},
     naming::Namer,
-    probe::{Filter, SignalOptions, Unwinding},
+    probe::{Filter, Sampling, SignalOptions, Unwinding},
     process::ObjectsById,
     run::DRAIN_INTERVAL,
     sampling::{Cost, Host, SamplingOptions, kernel_release, raise_priority},
     shutdown::Shutdown,
+    windows::WindowSet,
 };
 use crate::{
     clock,
-    model::{Batch, Loss, Profile, Signal, Window as Span},
+    model::{Batch, BurstOrder, Loss, Profile, Signal, Window as Span},
 };
 
 /// Windows that wait for their names. One is the rule; after the first, whose names are all new,
@@ -60,6 +61,8 @@ pub struct WatchOptions {
     pub inlines: bool,
     /// What it may cost.
     pub budget: Budget,
+    /// Orders to sample more for a while; absent when none are taken.
+    pub bursts: Option<Bursts>,
 }
 
 /// Rules of the labels, which someone else may replace while sampling goes on.
@@ -139,15 +142,9 @@ pub fn watch(
         let inlines = options.inlines;
         let namer = scope.spawn(move || name_all(&waiting, inlines, vdso.as_ref(), deliver));
         raise_priority();
-        let cpus = hooks::attach(&mut host.probe, &options.signals, options.rate_hz)?;
-        host.governing = Some(Governing::start(
-            &options.budget,
-            &options.signals.signals,
-            options.rate_hz,
-            &mut host.probe,
-        ));
+        let sampling = host.attach(&options.signals, options.rate_hz, &options.budget)?;
         let started_after = clock::monotonic().saturating_sub(begun);
-        let mut cutter = Cutter::start(options, cpus, jobs, started_after);
+        let mut cutter = Cutter::start(options, sampling, jobs, started_after);
         let result = cutter.run(&mut host, labels, shutdown);
         drop(cutter);
         let named = namer.join();
@@ -195,6 +192,12 @@ struct Cutter {
     started_after: Duration,
     /// What is watched.
     signals: Vec<Signal>,
+    /// How time on the CPU is sampled without bursts, when it is.
+    usual: Option<Usual>,
+    /// Orders to sample more for a while.
+    orders: Bursts,
+    /// The burst that is under way.
+    burst: Option<Burst>,
     /// The window that is counted.
     open: OpenWindow,
     /// What the next window has to tell of the ones that were dropped.
@@ -247,13 +250,19 @@ impl OpenWindow {
             ended: monotonic + end.saturating_sub(wall),
         }
     }
+
+    /// Ends it at another time, by the monotonic clock.
+    fn end_at(&mut self, ended: Duration) {
+        self.end = self.start + ended.saturating_sub(self.started);
+        self.ended = ended;
+    }
 }
 
 impl Cutter {
     /// Opens the first window.
     fn start(
         options: &WatchOptions,
-        cpus: u32,
+        sampling: Option<Sampling>,
         jobs: SyncSender<NamingJob>,
         started_after: Duration,
     ) -> Self {
@@ -265,11 +274,17 @@ impl Cutter {
                 host: options.host.clone(),
                 kernel_release: kernel_release(),
                 rate_asked_hz: f64::from(options.rate_hz),
-                cpus,
+                cpus: sampling.map_or(0, |sampling| sampling.cpus),
                 ..ProfileFacts::default()
             },
             started_after,
             signals: options.signals.signals.clone(),
+            usual: sampling.map(|sampling| Usual {
+                clock: sampling.clock,
+                rate_hz: options.rate_hz,
+            }),
+            orders: options.bursts.clone().unwrap_or_default(),
+            burst: None,
             open: OpenWindow::begin(options.window, now, now.1, None),
             dropped: Dropped::default(),
         }
@@ -296,14 +311,59 @@ impl Cutter {
             if self.open.ended <= now {
                 self.cut(host)?;
             }
+            self.follow_bursts(host)?;
             host.refresh();
             if host.processes.objects.is_used_up() {
                 bail!("the numbers of object files are used up; start again");
             }
         }
-        hooks::detach(&mut host.probe, &self.signals);
+        if let Some(burst) = &mut self.burst {
+            burst.end();
+        }
+        host.detach(&self.signals);
         host.drain();
         self.cut_last(host)
+    }
+
+    /// Begins the burst that was ordered last; ends the one that is over, or was before it.
+    fn follow_bursts(&mut self, host: &mut Host) -> anyhow::Result<()> {
+        let order = self.orders.take();
+        let now = clock::monotonic();
+        let samples = host.probe.tally(SignalCode::Cpu, Tally::Sent);
+        let is_over = |burst: &Burst| order.is_some() || burst.is_over(samples, now);
+        if let Some(burst) = self.burst.as_mut().filter(|burst| is_over(burst)) {
+            burst.end();
+            self.cut_now(host)?;
+            self.burst = None;
+            host.windows.burst = None;
+        }
+        match order {
+            Some(order) => self.begin_burst(&order, host, samples),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins a burst, in windows of its own: every window has one rate.
+    fn begin_burst(
+        &mut self,
+        order: &BurstOrder,
+        host: &mut Host,
+        samples: u64,
+    ) -> anyhow::Result<()> {
+        self.cut_now(host)?;
+        let now = clock::monotonic();
+        self.burst = Burst::begin(order, self.usual, &mut host.probe, samples, now);
+        host.windows.burst = self.burst.as_ref().map(|burst| burst.targets.clone());
+        Ok(())
+    }
+
+    /// Ends the window before its time.
+    fn cut_now(&mut self, host: &mut Host) -> anyhow::Result<()> {
+        let now = clock::monotonic();
+        self.open.end_at(now);
+        host.windows.end_at(now);
+        host.drain();
+        self.cut(host)
     }
 
     /// Hands on the window that is over, and opens the next one.
@@ -351,9 +411,9 @@ impl Cutter {
         let mut dropped = std::mem::take(&mut self.dropped);
         let counts = host.take_counts();
         let coverage = host.take_coverage();
+        let WindowSet { each, burst } = host.windows.cut();
         let watched = |window: &Window| self.signals.contains(&window.signal);
-        let windows = host.windows.cut().into_iter().filter(watched);
-        let windows = windows.map(|mut window| {
+        let windows = each.into_iter().filter(watched).map(|mut window| {
             // Whoever is first tells of all that were dropped.
             let dropped = std::mem::take(&mut dropped);
             for (loss, count) in dropped.lost {
@@ -366,8 +426,21 @@ impl Cutter {
             };
             (window, facts)
         });
+        let usual = windows.collect();
+        let windows = match &self.burst {
+            None => usual,
+            Some(under_way) => {
+                let facts = ProfileFacts {
+                    host: self.facts.host.clone(),
+                    span,
+                    kernel_release: self.facts.kernel_release.clone(),
+                    ..ProfileFacts::default()
+                };
+                under_way.windows(usual, (burst, facts))
+            }
+        };
         NamingJob {
-            windows: windows.collect(),
+            windows,
             objects: host.processes.objects.share(),
             cost: host.cost(self.started_after),
         }

@@ -7,23 +7,28 @@ use std::{sync::Arc, thread, time::Duration};
 use anyhow::Context as _;
 
 use super::{
+    bursts::Bursts,
     continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
     governing::Budget,
-    labels::{LabelRules, Rule, RuleText},
+    kubelet::{self, Kubelet},
+    labels::{LabelRules, Pods, Rule, RuleText},
     metrics::{DaemonState, serve_metrics},
     probe::{SignalOptions, Unwinding},
     sampling::host_name,
-    ship::{ShipState, Shipper, Target},
+    ship::{ShipState, Shipper, TakeBurst, Target},
     shutdown::Shutdown,
     systemd,
 };
 use crate::{
     clock,
-    config::{DaemonConfig, RelabelConfig},
+    config::{DaemonConfig, KubeletConfig, RelabelConfig},
+    telemetry::Throttle,
 };
 
 /// Longest time that what waits is shipped for when the daemon ends.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// Time between two lines of the log about a kubelet that does not answer.
+const KUBELET_LOG_PAUSE: Duration = Duration::from_secs(600);
 /// Time between two looks at the wish to reload.
 const RELOAD_TICK: Duration = Duration::from_millis(200);
 
@@ -67,25 +72,44 @@ pub fn run(
 ) -> anyhow::Result<ShipState> {
     config.validate()?;
     let labels = SharedLabelRules::default();
-    labels.replace(label_rules(config)?);
+    let pods = Pods::default();
+    labels.replace(label_rules(config, &pods)?);
+    let bursts = config.bursts.then(Bursts::default);
     let shipper = Shipper::start(
         &config.spool.dir,
         config.spool.size_mib << 20,
         host_of(config),
         target(config),
+        bursts
+            .clone()
+            .map(|bursts| -> TakeBurst { Box::new(move |order| bursts.order(order)) }),
     )
     .context("open the spool")?;
     let state = DaemonState::default();
     let ended = Shutdown::default();
+    let rules = Rules {
+        labels: &labels,
+        pods: &pods,
+    };
     let watched = thread::scope(|scope| {
         if let Some(address) = config.listen_metrics {
             let listening = serve_metrics(address, &state, &shipper, &ended);
             let server = listening.with_context(|| format!("listen on {address} for metrics"))?;
             scope.spawn(server);
         }
-        scope.spawn(|| follow_reloads(read_config, &labels, &shipper, signals, &ended));
+        scope.spawn(|| follow_reloads(read_config, rules, &shipper, signals, &ended));
+        if let Some(kubelet) = &config.kubelet {
+            let (pods, ended) = (&pods, &ended);
+            scope.spawn(move || follow_pods(kubelet, pods, ended));
+        }
         scope.spawn(|| systemd::notify_until(&ended, &state, config.window()));
-        let watched = sample(config, &labels, &shipper, &state, &signals.shutdown);
+        let watched = sample(
+            &options(config, bursts),
+            &labels,
+            &shipper,
+            &state,
+            &signals.shutdown,
+        );
         systemd::notify("STOPPING=1");
         ended.request();
         watched
@@ -97,13 +121,22 @@ pub fn run(
 
 /// Samples and ships every window.
 fn sample(
-    config: &DaemonConfig,
+    options: &WatchOptions,
     labels: &SharedLabelRules,
     shipper: &Shipper,
     state: &DaemonState,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    let options = WatchOptions {
+    let deliver = &mut |window: WatchedWindow| {
+        shipper.push(window.batch());
+        state.window_done(&window, clock::monotonic());
+    };
+    watch(options, labels, shutdown, deliver)
+}
+
+/// How to watch the host.
+fn options(config: &DaemonConfig, bursts: Option<Bursts>) -> WatchOptions {
+    WatchOptions {
         host: host_of(config),
         unwinding: Unwinding::Auto,
         rate_hz: config.rate_hz,
@@ -117,19 +150,50 @@ fn sample(
             governs_cpu: true,
             counts_always: false,
         },
+        bursts,
+    }
+}
+
+/// What labels are made by.
+#[derive(Clone, Copy)]
+struct Rules<'a> {
+    labels: &'a SharedLabelRules,
+    pods: &'a Pods,
+}
+
+/// Keeps the names of pods true, as far as the kubelet tells them.
+fn follow_pods(config: &KubeletConfig, pods: &Pods, ended: &Shutdown) {
+    let kubelet = Kubelet {
+        url: config.url.clone(),
+        token_file: config.token_file.clone(),
+        ca: config.ca.clone(),
     };
-    let deliver = &mut |window: WatchedWindow| {
-        shipper.push(window.batch());
-        state.window_done(&window, clock::monotonic());
-    };
-    watch(&options, labels, shutdown, deliver)
+    let log = Throttle::new(KUBELET_LOG_PAUSE);
+    let mut next = Duration::ZERO;
+    while !ended.is_requested() {
+        let now = clock::monotonic();
+        if now < next {
+            clock::sleep(RELOAD_TICK);
+            continue;
+        }
+        next = now + kubelet::REFRESH_PAUSE;
+        match kubelet::read_pods(&kubelet) {
+            Ok(containers) => pods.replace(containers),
+            Err(error) => {
+                if let Some(held_back) = log.pass(now) {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, held_back, "pods are known as they were");
+                }
+            }
+        }
+    }
 }
 
 /// Reads the configuration again whenever someone asks. What cannot be used leaves everything as it
 /// is. Rate, window and spool are those of the start.
 fn follow_reloads(
     read_config: &ReadConfig,
-    labels: &SharedLabelRules,
+    rules: Rules<'_>,
     shipper: &Shipper,
     signals: &Signals,
     ended: &Shutdown,
@@ -140,7 +204,7 @@ fn follow_reloads(
             continue;
         }
         systemd::notify("RELOADING=1");
-        match reload(read_config, labels, shipper) {
+        match reload(read_config, rules, shipper) {
             Ok(()) => tracing::info!("configuration read again"),
             Err(error) => tracing::warn!("configuration stays as it was: {error:#}"),
         }
@@ -149,16 +213,12 @@ fn follow_reloads(
 }
 
 /// Takes what can change while sampling goes on: labels, rules, service, token, certificates.
-fn reload(
-    read_config: &ReadConfig,
-    labels: &SharedLabelRules,
-    shipper: &Shipper,
-) -> anyhow::Result<()> {
+fn reload(read_config: &ReadConfig, rules: Rules<'_>, shipper: &Shipper) -> anyhow::Result<()> {
     let config = read_config()?;
     config.validate()?;
-    let rules = label_rules(&config)?;
+    let labels = label_rules(&config, rules.pods)?;
     shipper.retarget(target(&config));
-    labels.replace(rules);
+    rules.labels.replace(labels);
     Ok(())
 }
 
@@ -181,7 +241,7 @@ fn target(config: &DaemonConfig) -> Target {
 }
 
 /// Labels and rules of the configuration, checked.
-fn label_rules(config: &DaemonConfig) -> anyhow::Result<LabelRules> {
+fn label_rules(config: &DaemonConfig, pods: &Pods) -> anyhow::Result<LabelRules> {
     let rule = |(index, rule): (usize, &RelabelConfig)| {
         let rule = Rule::new(rule_text(rule));
         rule.with_context(|| format!("relabel: rule {}", index + 1))
@@ -191,6 +251,7 @@ fn label_rules(config: &DaemonConfig) -> anyhow::Result<LabelRules> {
         rules: (config.relabel.iter().enumerate())
             .map(rule)
             .collect::<anyhow::Result<_>>()?,
+        pods: pods.clone(),
     })
 }
 

@@ -2,10 +2,10 @@
 //!
 //! Part of the composition root: a signal more is an arm more, here.
 
-use super::probe::{self, Probe, SignalOptions};
+use super::probe::{self, Probe, Sampling, SignalOptions};
 use crate::model::Signal;
 
-/// Starts what is to be watched; gives the number of CPUs that are sampled, zero when none is.
+/// Starts what is to be watched; says how time on the CPU is sampled, when it is.
 ///
 /// # Errors
 /// What the kernel refused.
@@ -13,12 +13,12 @@ pub(super) fn attach(
     probe: &mut Probe,
     options: &SignalOptions,
     rate_hz: u32,
-) -> anyhow::Result<u32> {
-    let mut cpus = 0;
+) -> anyhow::Result<Option<Sampling>> {
+    let mut sampling = None;
     for family in families(&options.signals) {
-        cpus = cpus.max(start(probe, family, rate_hz)?);
+        sampling = sampling.or(start(probe, family, rate_hz)?);
     }
-    Ok(cpus)
+    Ok(sampling)
 }
 
 /// Stops what was started.
@@ -41,27 +41,29 @@ pub(super) fn families(signals: &[Signal]) -> impl Iterator<Item = Signal> {
         .filter(is_needed)
 }
 
-/// Starts one family, which is not on. CPU samples may be: they go on at the new rate. Gives the
-/// number of CPUs that are sampled.
+/// Starts one family, which is not on. CPU samples may be: they go on at the new rate. Says how time
+/// on the CPU is sampled, where that was started.
 ///
 /// # Errors
 /// What the kernel refused.
-pub(super) fn start(probe: &mut Probe, family: Signal, rate_hz: u32) -> anyhow::Result<u32> {
+pub(super) fn start(
+    probe: &mut Probe,
+    family: Signal,
+    rate_hz: u32,
+) -> anyhow::Result<Option<Sampling>> {
     match family {
-        Signal::Cpu => return Ok(probe::attach_sampling(probe, rate_hz)?.cpus),
+        Signal::Cpu => return Ok(Some(probe::attach_sampling(probe, rate_hz)?)),
         Signal::OffCpu => {
             let hook = probe::attach_off_cpu(probe)?;
             tracing::debug!(hook, "time off the CPU is measured");
         }
+        Signal::PageFault => probe::attach_page_faults(probe)?,
         Signal::Syscall => probe::attach_syscalls(probe)?,
         Signal::Tcp => probe::attach_tcp(probe)?,
-        Signal::SyscallCounts
-        | Signal::Alloc
-        | Signal::PageFault
-        | Signal::TcpCounts
-        | Signal::Imported => {}
+        // Allocators are probed as they are found.
+        Signal::Alloc | Signal::SyscallCounts | Signal::TcpCounts | Signal::Imported => {}
     }
-    Ok(0)
+    Ok(None)
 }
 
 /// Stops one family, until it is started again.
@@ -69,12 +71,9 @@ pub(super) fn stop(probe: &mut Probe, family: Signal) {
     match family {
         Signal::Cpu => probe::detach_sampling(probe),
         Signal::OffCpu => probe::detach_off_cpu(probe),
+        Signal::PageFault => probe::detach_page_faults(probe),
         Signal::Syscall => probe::detach_syscalls(probe),
         Signal::Tcp => probe::detach_tcp(probe),
-        Signal::SyscallCounts
-        | Signal::Alloc
-        | Signal::PageFault
-        | Signal::TcpCounts
-        | Signal::Imported => {}
+        Signal::Alloc | Signal::SyscallCounts | Signal::TcpCounts | Signal::Imported => {}
     }
 }

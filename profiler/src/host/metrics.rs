@@ -261,6 +261,9 @@ fn gauges(sums: &Sums, ship: &ShipState, own: OwnUse) -> [Metric; 8] {
     ]
 }
 
+/// Name and help of a metric, and what it tells of a family.
+type OfFamily = (&'static str, &'static str, fn(&FamilyState) -> f64);
+
 /// What the governor measured and decided.
 fn governor_metrics(registry: &mut Registry, governed: &Governed) {
     let mut gauge = |name: &str, help: &str, value: f64| {
@@ -283,7 +286,7 @@ fn governor_metrics(registry: &mut Registry, governed: &Governed) {
         "Memory of the daemon and of its maps in the kernel",
         memory,
     );
-    let families: [(&str, &str, fn(&FamilyState) -> f64); 3] = [
+    let families: [OfFamily; 3] = [
         (
             "signal_overhead_ratio",
             "Share of the host's CPU that a signal took, last second",

@@ -4,14 +4,20 @@
 //! is a type of `model`, and `run` connects them.
 
 pub mod aggregate;
+mod allocations;
+pub mod allocator;
+mod allocator_watch;
+mod bursts;
 mod command;
 mod continuous;
 pub mod daemon;
 mod families;
 mod governing;
 pub mod governor;
+pub mod heap;
 mod hooks;
 mod kernel_counts;
+pub mod kubelet;
 pub mod labels;
 mod metrics;
 mod name_cache;

@@ -1,26 +1,30 @@
 //! The composition root: one line for each stage.
 
-use std::{ffi::OsString, path::PathBuf, process::ExitStatus, time::Duration};
+use std::{
+    cmp::Reverse, collections::HashMap, ffi::OsString, path::PathBuf, process::ExitStatus,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use profiler_common::counter::Tally;
 
 use super::{
-    aggregate::{ProfileFacts, build_profile},
+    aggregate::{ProfileFacts, Window, build_profile},
     command::HeldCommand,
-    governing::{CoverageOfAll, Governing},
-    hooks,
+    governing::CoverageOfAll,
+    heap::HeapReport,
     naming::Namer,
     sampling::{Host, SamplingOptions, kernel_release, raise_priority},
     shutdown::Shutdown,
 };
 use crate::{
     clock,
-    model::{Pid, Profile, Signal, Window as Span},
+    model::{LiveStack, Pid, Profile, Signal, StackIndex, Window as Span},
 };
 
 // What the command line needs of the stages, so that it names only the root.
 pub use super::{
+    bursts::Bursts,
     continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
     governing::{Budget, Governed},
     labels::{LabelRules, RelabelError, Rule, RuleText},
@@ -74,6 +78,8 @@ pub enum Progress {
 pub struct Recording {
     /// A profile of each signal, in the order of [`SignalOptions::signals`].
     pub profiles: Vec<Profile>,
+    /// What lives in the end, most bytes first; its stacks are those of the profile of allocations.
+    pub live: Vec<LiveStack>,
     /// How the command ended, if there was one and it ended by itself.
     pub command_status: Option<ExitStatus>,
     /// What it cost.
@@ -101,13 +107,8 @@ pub fn record(
         held.as_ref().map(|held| held.pid),
     ))?;
     raise_priority();
-    let cpus = hooks::attach(&mut host.probe, &options.signals, options.rate_hz)?;
-    host.governing = Some(Governing::start(
-        &options.budget,
-        &options.signals.signals,
-        options.rate_hz,
-        &mut host.probe,
-    ));
+    let sampling = host.attach(&options.signals, options.rate_hz, &options.budget)?;
+    let cpus = sampling.map_or(0, |sampling| sampling.cpus);
     let span_start = clock::wall();
     let started = clock::monotonic();
     let mut child = held
@@ -144,7 +145,7 @@ pub fn record(
     host.log_counters();
     let cost = host.cost(started.saturating_sub(begun));
     let coverage = host.take_coverage();
-    hooks::detach(&mut host.probe, &options.signals.signals);
+    host.detach(&options.signals.signals);
     host.drain();
     host.collect_tables(clock::monotonic());
     progress(Progress::Naming);
@@ -152,9 +153,10 @@ pub fn record(
         start: span_start,
         duration,
     };
-    let profiles = finish(host, options, &coverage, cpus, span);
+    let (profiles, live) = finish(host, options, &coverage, cpus, span);
     Ok(Recording {
         profiles,
+        live,
         command_status,
         cost,
     })
@@ -180,7 +182,11 @@ fn finish(
     coverage: &CoverageOfAll,
     cpus: u32,
     span: Span,
-) -> Vec<Profile> {
+) -> (Vec<Profile>, Vec<LiveStack>) {
+    let heap = host
+        .allocations
+        .take()
+        .map(|live| live.report(clock::monotonic()));
     let counts = host.take_counts();
     let common = ProfileFacts {
         host: host_name(),
@@ -226,6 +232,7 @@ fn finish(
     drop((probe, tables));
     let mut windows = windows.into_last();
     let objects = processes.objects.share();
+    let live = live_stacks(&windows, heap.unwrap_or_default());
     let mut namer = Namer::new(options.inlines);
     let mut profiles = Vec::new();
     for signal in &options.signals.signals {
@@ -236,5 +243,38 @@ fn finish(
         let names = namer.name(window, &objects, vdso.as_ref());
         profiles.push(build_profile(window, &names, &facts(*signal)));
     }
-    profiles
+    (profiles, live)
+}
+
+/// What lives, by stack of the window of allocations. One process has a stack once, whichever of its
+/// threads allocate there.
+fn live_stacks(windows: &[Window], heap: HeapReport) -> Vec<LiveStack> {
+    let Some(window) = (windows.iter()).find(|window| window.signal == Signal::Alloc) else {
+        return Vec::new();
+    };
+    let mut live: Vec<LiveStack> = Vec::new();
+    let mut places: HashMap<(Pid, u32), usize> = HashMap::new();
+    for found in heap.stacks {
+        let Some(stack) = window.stack_of(&found.stack) else {
+            continue;
+        };
+        let row = LiveStack {
+            pid: found.stack.pid,
+            stack: StackIndex(stack),
+            bytes: found.bytes,
+            objects: found.objects,
+            samples: found.samples,
+            age_max: found.age_max,
+            age_mean: found.age_mean,
+            growth_bytes_per_hour: found.growth_bytes_per_hour,
+            is_suspect: found.is_suspect,
+        };
+        let place = *places.entry((row.pid, stack)).or_insert(live.len());
+        match live.get_mut(place) {
+            Some(known) => known.add(&row),
+            None => live.push(row),
+        }
+    }
+    live.sort_by_key(|row| Reverse(row.bytes));
+    live
 }

@@ -18,12 +18,16 @@ use profiler_common::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
-    governing::{CoverageOfAll, Governed, Governing, OwnWork, SliceSwitch},
+    allocations::Allocations,
+    allocator_watch::AllocatorWatch,
+    governing::{Budget, CoverageOfAll, Governed, Governing, OwnWork, SliceSwitch},
     governor::Relief,
+    hooks,
     kernel_counts::KernelCounts,
     naming, object,
     probe::{
-        self, Filter, KernelMapping, Probe, ProbeError, ProbeOptions, SignalOptions, Unwinding,
+        self, Filter, KernelMapping, Probe, ProbeError, ProbeOptions, Sampling, SignalOptions,
+        Unwinding,
     },
     process::{Changes, Object, ProcessTable, processes_by_cpu_time},
     ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
@@ -34,7 +38,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{BuildId, Event, Loss, ObjectId, Signal, StackSample},
+    model::{BuildId, Event, Loss, ObjectId, Pid, Signal, StackSample},
 };
 
 /// Pause after a wake-up, so that a burst of process records costs one drain and not one each.
@@ -106,12 +110,16 @@ pub(super) struct Host {
     /// Unwind tables.
     pub(super) tables: TableLoader,
     /// Counted samples.
-    pub(super) windows: Windows,
+    pub(super) windows: Box<Windows>,
     /// The vDSO.
     pub(super) vdso: Option<Arc<[u8]>>,
+    /// Finds and probes allocators, while allocations are watched.
+    allocators: Option<AllocatorWatch>,
+    /// What lives, while allocations are watched.
+    pub(super) allocations: Option<Allocations>,
     undecodable: u64,
     /// Keeps it all within its budget, once something is attached.
-    pub(super) governing: Option<Governing>,
+    pub(super) governing: Option<Box<Governing>>,
     /// CPU time that taking samples out of the ring took so far.
     drain_cpu: Duration,
     /// Whether there are exact tables to take.
@@ -147,13 +155,17 @@ impl Host {
             .context("map the rings of process records")?;
         probe::attach_lifecycle(&mut probe)?;
         let (rules, tables) = probe.take_tables()?;
+        let (allocators, live) = probe.take_allocations().unzip();
         let mut host = Self {
             probe,
             events: ProcessEvents::new(rings),
             processes: ProcessTable::new(object::build_id_of),
             tables: TableLoader::start(rules, tables, options.cache_dir.clone()),
-            windows: Windows::default(),
+            windows: Box::default(),
             vdso: naming::read_vdso(),
+            allocators: allocators.map(AllocatorWatch::new),
+            allocations: live
+                .map(|live| Allocations::new(options.signals.alloc_period_bytes, live)),
             undecodable: 0,
             governing: None,
             drain_cpu: Duration::ZERO,
@@ -179,7 +191,7 @@ impl Host {
     /// # Errors
     /// When the kernel cannot be waited for.
     pub(super) fn wait_and_drain(&mut self, at_most: Duration) -> anyhow::Result<()> {
-        let due = self.governing.as_ref().map(Governing::due);
+        let due = self.governing.as_deref().map(Governing::due);
         let due = due.map(|due| due.saturating_sub(clock::monotonic()));
         let at_most = due.map_or(at_most, |due| due.min(at_most));
         let notices = self.probe.notices.as_fd();
@@ -222,7 +234,7 @@ impl Host {
 
     /// Begins the slices that are due after a pause.
     fn begin_slices(&mut self) -> anyhow::Result<()> {
-        let switches = (self.governing.as_ref()).map(Governing::due_switches);
+        let switches = (self.governing.as_deref()).map(Governing::due_switches);
         let switches = switches.unwrap_or_default();
         for switch in switches.iter().filter(|switch| !switch.is_on) {
             self.switch_slice(switch)?;
@@ -250,7 +262,7 @@ impl Host {
 
     /// What happened to each signal since this was last asked.
     pub(super) fn take_coverage(&mut self) -> CoverageOfAll {
-        let governing = self.governing.as_mut();
+        let governing = self.governing.as_deref_mut();
         governing.map(Governing::take_coverage).unwrap_or_default()
     }
 
@@ -267,12 +279,9 @@ impl Host {
         }
         self.apply(&changes);
         let begun = clock::thread_cpu();
-        while let Some(record) = self.probe.samples.next() {
-            match decode_sample(&record) {
-                Ok(sample) => {
-                    let weight = weight_of(self.governing.as_ref(), &sample);
-                    self.windows.add(sample, weight, &self.processes);
-                }
+        while let Some(decoded) = (self.probe.samples.next()).map(|record| decode_sample(&record)) {
+            match decoded {
+                Ok(sample) => self.count(sample),
                 Err(_malformed) => self.windows.lose(Loss::Undecodable),
             }
         }
@@ -281,6 +290,68 @@ impl Host {
         (self.probe.flush_log)();
         for pid in self.processes.forget_ended(now) {
             self.windows.forget_labels(pid);
+            if let Some(allocations) = &mut self.allocations {
+                allocations.forget(pid);
+            }
+        }
+        if let Some(allocations) = &mut self.allocations {
+            let refused = allocations.look(now);
+            self.windows
+                .lose_of(Signal::Alloc, Loss::TableFull, refused);
+        }
+    }
+
+    /// Counts a sample, and what follows from it.
+    fn count(&mut self, sample: StackSample) {
+        let weight = weight_of(self.governing.as_deref(), &sample);
+        let Some(allocations) = &mut self.allocations else {
+            self.windows.add(sample, weight, &self.processes);
+            return;
+        };
+        for counted in allocations.take(sample, &self.processes) {
+            self.windows.add(counted, weight, &self.processes);
+        }
+    }
+
+    /// The memory of a process is gone.
+    fn end_memory(&mut self, pid: Pid, at: Duration) {
+        if let Some(watch) = &mut self.allocators {
+            watch.ended(pid);
+        }
+        let Some(allocations) = &mut self.allocations else {
+            return;
+        };
+        for counted in allocations.end(pid, at) {
+            self.windows.add(counted, 1.0, &self.processes);
+        }
+    }
+
+    /// Starts what is to be watched, and has it governed; allocators that are mapped now are probed
+    /// when this returns. Says how time on the CPU is sampled, when it is.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub(super) fn attach(
+        &mut self,
+        options: &SignalOptions,
+        rate_hz: u32,
+        budget: &Budget,
+    ) -> anyhow::Result<Option<Sampling>> {
+        let sampling = hooks::attach(&mut self.probe, options, rate_hz)?;
+        if let Some(watch) = &self.allocators {
+            watch.start_probing(WARM_START_MAX);
+        }
+        let signals = &options.signals;
+        let governing = Governing::start(budget, signals, rate_hz, &mut self.probe);
+        self.governing = Some(Box::new(governing));
+        Ok(sampling)
+    }
+
+    /// Takes all probes away.
+    pub(super) fn detach(&mut self, signals: &[Signal]) {
+        hooks::detach(&mut self.probe, signals);
+        if let Some(watch) = self.allocators.take() {
+            watch.stop();
         }
     }
 
@@ -322,9 +393,8 @@ impl Host {
     fn weight_of_row(&self, table: Signal, over: Option<(Signal, f64)>) -> f64 {
         match over {
             Some((signal, weight)) if signal == table => weight,
-            Some(_) | None => {
-                (self.governing.as_ref()).map_or(1.0, |governing| governing.weight_of_table(table))
-            }
+            Some(_) | None => (self.governing.as_deref())
+                .map_or(1.0, |governing| governing.weight_of_table(table)),
         }
     }
 
@@ -361,6 +431,7 @@ impl Host {
             Event::Forked { parent, child } => {
                 if parent != child {
                     self.windows.forget_labels(child);
+                    self.windows.forked(parent, child);
                 }
                 self.processes.forked(parent, child, changes);
             }
@@ -368,7 +439,10 @@ impl Host {
                 self.windows.forget_labels(pid);
                 self.processes.executed(pid, changes);
             }
-            Event::Forgotten { pid } => _ = changes.changed.insert(pid),
+            Event::Forgotten { pid, at } => {
+                self.end_memory(pid, at);
+                _ = changes.changed.insert(pid);
+            }
             Event::Mapped(mapping) => self.processes.mapped(&mapping, changes),
             Event::Exited { pid, tid } => self.processes.exited(pid, tid, now, changes),
             Event::Unknown { pid } => self.processes.repair(pid, now, changes),
@@ -383,9 +457,11 @@ impl Host {
     /// Tells the probe and the compiler what changed. Mappings go first: a table that comes later
     /// is found by its slot.
     fn apply(&mut self, changes: &Changes) {
+        let now = clock::monotonic();
         for pid in &changes.ended {
             self.probe.mappings.remove(*pid);
             self.probe.remove_target(*pid);
+            self.end_memory(*pid, now);
         }
         let mut wanted = Vec::new();
         for pid in &changes.changed {
@@ -399,9 +475,23 @@ impl Host {
                 })
                 .collect();
             self.probe.mappings.replace(*pid, &mappings);
+            self.watch_allocators(*pid);
         }
         for table in wanted {
             (self.tables).ask(table.object, table.slot, table.build_id, table.bytes);
+        }
+    }
+
+    /// Has the allocators probed that a process maps.
+    fn watch_allocators(&mut self, pid: Pid) {
+        let Some(watch) = &mut self.allocators else {
+            return;
+        };
+        for mapping in self.processes.mappings(pid) {
+            let object = mapping.object.and_then(|id| self.processes.objects.get(id));
+            if let Some(object) = object {
+                watch.mapped(pid, mapping.start, object);
+            }
         }
     }
 
@@ -432,6 +522,9 @@ impl Host {
         let mut changes = Changes::default();
         self.processes.refresh(now, &mut changes);
         self.apply(&changes);
+        if let Some(watch) = &mut self.allocators {
+            watch.forgotten(&changes.forgotten);
+        }
         self.tables.forget(changes.forgotten);
     }
 
@@ -483,7 +576,7 @@ impl Host {
             table_size_bytes,
             rules,
             started_after,
-            governed: (self.governing.as_ref())
+            governed: (self.governing.as_deref())
                 .map(Governing::state)
                 .unwrap_or_default(),
         }

@@ -16,6 +16,7 @@ use std::{
 };
 
 use super::{
+    object::shared_bytes,
     probe::{KernelRules, KernelTables, PreparedTable},
     slots::Slots,
     unwind::{self, TableCache, UnwindTable},
@@ -324,7 +325,7 @@ fn find_or_compile(shared: &Shared, job: &Job) -> Option<UnwindTable> {
         return Some(table);
     }
     let compiled = match &job.bytes {
-        ObjectBytes::File(file) => unwind::compile(&object::ReadCache::new(&**file)),
+        ObjectBytes::File(file) => unwind::compile(&shared_bytes(file)),
         ObjectBytes::Image(image) => unwind::compile(&**image),
     };
     match compiled {

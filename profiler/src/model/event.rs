@@ -27,6 +27,8 @@ pub enum Event {
     Forgotten {
         /// Which one.
         pid: Pid,
+        /// When, by the monotonic clock: its memory was gone then.
+        at: Duration,
     },
     /// A process mapped code.
     Mapped(NewMapping),
@@ -139,6 +141,13 @@ pub enum Measured {
         /// How long of the delay it could have run, and waited for a CPU.
         run_queue: Duration,
     },
+    /// An allocation, not weighted yet.
+    Allocated(Allocation),
+    /// The end of an allocation that was sampled. Such a sample has no stack: the allocation has.
+    Freed {
+        /// Where it was.
+        address: Avma,
+    },
     /// What the value types of a signal say.
     Counted {
         /// Which one.
@@ -148,12 +157,24 @@ pub enum Measured {
     },
 }
 
+/// A sampled allocation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Allocation {
+    /// Bytes asked for.
+    pub size_bytes: u64,
+    /// Where it is, in its process.
+    pub address: Avma,
+    /// Whether the probe will tell when it is freed.
+    pub is_followed: bool,
+}
+
 impl Measured {
     /// What was watched.
     pub fn signal(self) -> Signal {
         match self {
             Self::OnCpu => Signal::Cpu,
             Self::OffCpu { .. } => Signal::OffCpu,
+            Self::Allocated(_) | Self::Freed { .. } => Signal::Alloc,
             Self::Counted { signal, .. } => signal,
         }
     }

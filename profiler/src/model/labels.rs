@@ -84,6 +84,14 @@ pub mod label {
     pub const BUILD_ID: &str = "build_id";
     /// What a thread waited for, of time off the CPU: `lock`, `disk`, `network` …
     pub const REASON: &str = "reason";
+    /// Name of the Kubernetes pod.
+    pub const POD: &str = "pod";
+    /// Namespace of the Kubernetes pod.
+    pub const NAMESPACE: &str = "namespace";
+    /// Name of the container in its Kubernetes pod.
+    pub const CONTAINER_NAME: &str = "container_name";
+    /// Number of the burst that the samples were taken in.
+    pub const BURST: &str = "burst";
     /// Unique id of the Kubernetes pod.
     pub const POD_UID: &str = "pod_uid";
 }

@@ -15,6 +15,7 @@
 //! | [`Signal`] | what is watched |
 //! | [`Subject`] | a part of what a sample is about that is not code |
 //! | [`Profile`], [`ValueType`] | counted stacks of one window, what is counted and its unit |
+//! | [`LiveStack`] | memory of one stack that lives at one moment |
 //! | [`Labels`], [`SeriesId`] | what describes a thread, and the content address of that |
 //! | [`Batch`], [`HostWindow`] | what a daemon delivers at once, one signal of one host over one window |
 //! | [`Selection`] | which data a question is about |
@@ -24,10 +25,12 @@ mod address;
 mod batch;
 mod builder;
 mod burst;
+mod container;
 mod event;
 mod frame;
 mod id;
 mod labels;
+mod live;
 mod object_file;
 mod profile;
 mod quality;
@@ -44,13 +47,15 @@ pub use self::{
     },
     builder::ProfileBuilder,
     burst::BurstOrder,
+    container::PodContainer,
     event::{
-        Event, Inode, MappedFile, Measured, NewMapping, ObjectId, StackEnd, StackSample, UserFrame,
-        Wait,
+        Allocation, Event, Inode, MappedFile, Measured, NewMapping, ObjectId, StackEnd,
+        StackSample, UserFrame, Wait,
     },
     frame::{Frame, FrameKind, Location, Naming, Reason},
     id::{FrameHash, FrameId, Pid, StackHash, StackId, Tid},
     labels::{LabelSet, Labels, ProfileType, SeriesId, label},
+    live::LiveStack,
     object_file::{BuildId, BuildIdError, ObjectFile},
     profile::{
         FrameIndex, ObjectIndex, Profile, ProfileError, Sample, Stack, StackIndex, Task, TaskIndex,

@@ -154,8 +154,11 @@ mod tests {
         FrameKind, Location, Naming, Profile, ProfileBuilder, Signal, Task, ValueType,
     };
 
-    /// A profile with rows of names, outermost first, and values.
-    fn profile(rows: &[(&[&str], [u64; 2])]) -> Profile {
+    /// Names, outermost first, and values.
+    type Row<'a> = (&'a [&'a str], [u64; 2]);
+
+    /// A profile with rows.
+    fn profile(rows: &[Row<'_>]) -> Profile {
         let value_type = |(kind, unit): &(&str, &str)| ValueType {
             kind: (*kind).to_owned(),
             unit: (*unit).to_owned(),

@@ -93,13 +93,12 @@ impl Places {
                 .filter_map(|frame| frames.get(place(frame.0)));
             known.copied().collect()
         };
-        let stacks: Vec<Vec<FrameIndex>> = profile.stacks.iter().map(stack).collect();
         Self {
             tasks: (profile.tasks.iter())
                 .map(|task| builder.task(task.clone()))
                 .collect(),
-            stacks: (stacks.into_iter())
-                .map(|stack| builder.stack(stack))
+            stacks: (profile.stacks.iter())
+                .map(|known| builder.stack(stack(known)))
                 .collect(),
         }
     }

@@ -16,6 +16,7 @@ mod call_table;
 mod collapsed;
 mod diff;
 mod format;
+mod heap;
 mod idle;
 mod join;
 mod json;
@@ -32,6 +33,7 @@ pub use self::{
     collapsed::CollapsedError,
     diff::{Difference, DifferenceError, Normalize},
     format::{Format, FormatError, ReadError, WriteError, read, write, write_joined},
+    heap::live_heap,
     idle::fold_idle,
     json::JsonError,
     limits::INPUT_SIZE_BYTES_MAX,

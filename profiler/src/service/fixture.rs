@@ -46,9 +46,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The store in memory, with a disk that can be slow or full.
 #[derive(Default)]
-pub(super) struct HeldStore {
+pub(crate) struct HeldStore {
     inner: MemoryStore,
     is_full: AtomicBool,
+    is_closed: AtomicBool,
     /// Batches that are not durable while this is held.
     held: Mutex<Option<Vec<Durable>>>,
 }
@@ -58,8 +59,13 @@ type Durable = oneshot::Sender<Result<(), Arc<StoreError>>>;
 
 impl HeldStore {
     /// Has no room from now on, or has room.
-    pub(super) fn set_full(&self, is_full: bool) {
+    pub(crate) fn set_full(&self, is_full: bool) {
         self.is_full.store(is_full, Ordering::SeqCst);
+    }
+
+    /// Is closed from now on: nothing is kept, and nobody is told.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
     }
 
     /// Nothing becomes durable from now on.
@@ -99,6 +105,10 @@ impl Store for HeldStore {
         if self.is_full.load(Ordering::SeqCst) {
             let reason = "no room on the test's disk".to_owned();
             return Err(StoreError::Full { reason });
+        }
+        if self.is_closed.load(Ordering::SeqCst) {
+            let (_closed, receiver) = oneshot::channel();
+            return Ok(Appended(receiver));
         }
         let appended = self.inner.append(sender, number, batch)?;
         Ok(self.holding(appended))
@@ -372,7 +382,7 @@ impl Daemon {
 }
 
 /// A batch of one window with `samples` samples in the function `name`.
-pub(super) fn batch(name: &str, samples: u64) -> Batch {
+pub(crate) fn batch(name: &str, samples: u64) -> Batch {
     let mut builder = ProfileBuilder::new(vec![ValueType {
         kind: "samples".to_owned(),
         unit: "count".to_owned(),

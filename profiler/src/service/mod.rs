@@ -18,8 +18,12 @@ pub mod store;
 pub mod web;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
+#[cfg(test)]
+mod grafana_tests;
 #[cfg(test)]
 mod http_tests;
 #[cfg(test)]
 mod stream_tests;
+#[cfg(test)]
+mod web_tests;

@@ -57,11 +57,11 @@ pub(crate) fn evict(folder: &Path) -> anyhow::Result<()> {
     })
 }
 
+/// What is done with a file.
+type Visit<'a> = dyn FnMut(&Path) -> anyhow::Result<()> + 'a;
+
 /// Calls `each` for every file below a folder.
-fn for_each_file(
-    folder: &Path,
-    each: &mut dyn FnMut(&Path) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+fn for_each_file(folder: &Path, each: &mut Visit<'_>) -> anyhow::Result<()> {
     let entries = fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))?;
     for entry in entries {
         let path = entry?.path();

@@ -14,7 +14,7 @@ use profiler::{
         store::{EmbeddedStore, QueryLimits, Store},
     },
 };
-use profiler_tests::harness::fleet::Capture;
+use profiler_tests::harness::{fleet::Capture, say};
 use tempfile::TempDir;
 
 use crate::{
@@ -68,7 +68,10 @@ fn one(capture: &Arc<Capture>, hosts: u32) -> anyhow::Result<()> {
     let begun = clock::monotonic();
     fleet.fill(dir.path(), end)?;
     let filled = clock::monotonic().saturating_sub(begun);
-    eprintln!("{hosts} hosts: filled in {:.0} s", filled.as_secs_f64());
+    say(&format!(
+        "{hosts} hosts: filled in {:.0} s",
+        filled.as_secs_f64()
+    ));
     let megabytes = process::size_bytes(dir.path())? as f64 / 1e6;
     for (question, of) in QUESTIONS {
         let mut store = None;

@@ -13,17 +13,17 @@ use profiler::{
 use profiler_tests::require_root;
 
 /// Whether the kernel lists BPF programs among its symbols.
-const LISTED: &str = "/proc/sys/net/core/bpf_jit_kallsyms";
+pub(super) const LISTED: &str = "/proc/sys/net/core/bpf_jit_kallsyms";
 
 /// A kernel setting that is put back.
-struct Setting {
+pub(super) struct Setting {
     path: &'static str,
     before: String,
 }
 
 impl Setting {
     /// Writes a value.
-    fn change(path: &'static str, value: &str) -> Self {
+    pub(super) fn change(path: &'static str, value: &str) -> Self {
         let before = fs::read_to_string(path).unwrap();
         fs::write(path, value).unwrap();
         Self { path, before }

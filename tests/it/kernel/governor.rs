@@ -123,6 +123,7 @@ fn a_lower_rate_changes_no_sum() {
         window: Duration::from_secs(2),
         cache_dir: None,
         inlines: false,
+        bursts: None,
         budget: Budget {
             overhead: MaxOverhead(Some(0.005)),
             memory: MaxMemory(None),

@@ -43,7 +43,7 @@ fn again_and_again(line: &str, arguments: &[&Path]) -> Running {
 }
 
 /// Everything that runs at once. Tools that the host lacks are left out.
-fn load(dir: &Path) -> Vec<Running> {
+pub(super) fn load(dir: &Path) -> Vec<Running> {
     let cpp = cpp_file(dir);
     let short = workload("short").unwrap();
     let mut load = vec![

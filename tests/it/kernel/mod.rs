@@ -20,7 +20,10 @@ mod output;
 
 mod mixed_load;
 
+mod alloc;
+mod burst;
 mod daemon;
+mod delivery;
 mod governor;
 mod leftovers;
 mod off_cpu;
@@ -28,4 +31,5 @@ mod rows;
 mod sick;
 mod syscall;
 mod tcp;
+mod up;
 mod watch;

@@ -209,6 +209,7 @@ fn windows_of_a_sleep() -> Vec<WatchedWindow> {
         cache_dir: None,
         inlines: false,
         budget: Budget::UNLIMITED,
+        bursts: None,
     };
     let watching = thread::spawn(move || {
         let shutdown = Shutdown::default();

@@ -23,9 +23,7 @@ const BYTES: usize = 2;
 fn record(event: &str, arguments: &[&str]) -> Outcome {
     let program = Record::program(workload("talk").unwrap()).unlimited();
     let record = program.option("-e").option(event);
-    let record = arguments
-        .iter()
-        .fold(record, |record, argument| record.argument(argument));
+    let record = arguments.iter().fold(record, Record::argument);
     let outcome = record.run().unwrap();
     assert_eq!(Some(0), outcome.ended.code(), "{}", outcome.ended.stderr);
     assert_eq!(0, outcome.profile.quality.lost_total());

@@ -35,6 +35,7 @@ fn windows() -> Vec<WatchedWindow> {
         cache_dir: None,
         inlines: false,
         budget: Budget::default(),
+        bursts: None,
     };
     let watching = thread::spawn(move || {
         let shutdown = Shutdown::default();

@@ -4,15 +4,33 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
+    time::Duration,
 };
 
-use profiler::clock;
+use profiler::{
+    clock,
+    wire::v1::{
+        encode_batch,
+        generated::{
+            BurstOrder, Hello, IngestRequest, ingest_request, ingest_response,
+            ingest_service_client::IngestServiceClient,
+        },
+    },
+};
 use profiler_tests::{
-    harness::{Server, build_dir, skip},
+    harness::{
+        Server, build_dir,
+        fleet::{Capture, FleetShape, Sender, SimulatedHost},
+        skip,
+    },
     require_tool,
 };
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
 
 use super::totals::total;
 
@@ -100,7 +118,7 @@ fn upload(curl: &Path, server: &Server, file: &Path, query: &str) {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stock_client_finds_and_runs_every_query() {
     let system = require_tool!("python3");
     let Some(python) = python(&system) else {
@@ -109,7 +127,9 @@ async fn a_stock_client_finds_and_runs_every_query() {
     let dir = TempDir::new().unwrap();
     let server = Server::start(dir.path(), &[]).unwrap();
     feed(&server).await;
-    let answers = run(&python, "ask.py", &[server.address(), "host-0007", "main"]);
+    let daemon = tokio::spawn(attend(server.url()));
+    let arguments = [server.address(), "host-0007", "main", "host-0008"];
+    let answers = run(&python, "ask.py", &arguments);
     let answers: Value = serde_json::from_str(&answers).unwrap();
     let services = answers["services"].to_string();
     for service in [
@@ -129,20 +149,68 @@ async fn a_stock_client_finds_and_runs_every_query() {
     assert_eq!("1520", points[0]["value"], "{points}");
     let chunk = answers["Export"][0]["chunk"].as_str().unwrap();
     assert!(chunk.len() > 1_000, "{} characters", chunk.len());
+    let windows = answers["Watch"].as_array().unwrap();
+    assert_eq!(2, windows.len(), "{windows:?}");
+    for window in windows {
+        assert_eq!("host-0008", window["host"]);
+        assert_eq!("1520", window["flameGraph"]["total"]);
+    }
+    let order = daemon.await.unwrap();
+    assert_eq!(answers["Burst"]["id"], order.id.to_string());
+    assert_eq!(
+        (499, 30_000_000_000, vec![1]),
+        (order.rate_hz, order.duration_ns, order.pids)
+    );
     assert!(answers["Labels"]["names"].to_string().contains("service"));
 }
 
 /// One window of a simulated host.
-async fn feed(server: &Server) {
-    use profiler_tests::harness::fleet::{Capture, FleetShape, Sender, SimulatedHost};
-    let capture = std::sync::Arc::new(Capture::build().unwrap());
+pub(super) async fn feed(server: &Server) {
+    let capture = Arc::new(Capture::build().unwrap());
     let mut host = SimulatedHost::new(capture, FleetShape::default(), 7);
     let mut sender = Sender::new(&server.url(), &host.name(), 7);
-    sender.push(host.batch(
-        0,
-        clock::wall().saturating_sub(std::time::Duration::from_secs(60)),
-    ));
+    sender.push(host.batch(0, clock::wall().saturating_sub(Duration::from_secs(60))));
     sender.deliver().await.unwrap();
+}
+
+/// A daemon that delivers a window now and then until it gets an order.
+async fn attend(url: String) -> BurstOrder {
+    let capture = Arc::new(Capture::build().unwrap());
+    let mut host = SimulatedHost::new(capture, FleetShape::default(), 8);
+    let channel = Channel::from_shared(url).unwrap().connect().await;
+    let mut client = IngestServiceClient::new(channel.unwrap());
+    let (requests, outgoing) = mpsc::channel(8);
+    let send = async |message| {
+        let message = Some(message);
+        requests.send(IngestRequest { message }).await.unwrap();
+    };
+    let hello = Hello {
+        sender_id: vec![8; 16],
+        host: host.name(),
+        takes_bursts: true,
+        ..Hello::default()
+    };
+    send(ingest_request::Message::Hello(hello)).await;
+    let answers = client.ingest(ReceiverStream::new(outgoing)).await.unwrap();
+    let mut answers = answers.into_inner();
+    let epoch = clock::wall().saturating_sub(Duration::from_secs(3_000));
+    let mut number = 0;
+    loop {
+        number += 1;
+        let batch = encode_batch(number.into(), &host.batch(number, epoch));
+        send(ingest_request::Message::Batch(batch)).await;
+        let pause = tokio::time::sleep(Duration::from_millis(300));
+        tokio::pin!(pause);
+        loop {
+            let answer = tokio::select! {
+                answer = answers.message() => answer.unwrap().unwrap(),
+                () = &mut pause => break,
+            };
+            if let Some(ingest_response::Message::Burst(order)) = answer.message {
+                return order;
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -37,6 +37,11 @@ const TEST_NEEDS: &[Need] = &[
     Need::command("strace", "strace"),
     Need::command("openssl", "openssl"),
     Need::package("libssl-dev"),
+    Need::package("libjemalloc2"),
+    Need::package("libjemalloc-dev"),
+    Need::package("libtcmalloc-minimal4"),
+    Need::package("libmimalloc2.0"),
+    Need::command("musl-tools", "musl-gcc"),
 ];
 
 /// Makes the build and `profiler record` possible on this host.

@@ -19,7 +19,10 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("process", &["model", "clock", "telemetry"]),
     ("object", &["model"]),
     ("unwind", &["model", "object"]),
+    ("kubelet", &["model"]),
     ("labels", &["model", "clock", "telemetry"]),
+    ("allocator", &["model", "object"]),
+    ("heap", &["model"]),
     ("aggregate", &["model"]),
     ("symbolize", &["model", "object"]),
     ("governor", &["model", "clock", "telemetry", "config"]),
@@ -86,7 +89,10 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
             "process",
             "object",
             "unwind",
+            "kubelet",
             "labels",
+            "allocator",
+            "heap",
             "aggregate",
             "symbolize",
             "governor",
@@ -132,7 +138,7 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
 pub(super) const ROOMS: &[&str] = &["host", "service"];
 
 /// Stages that may name the kernel ABI, `profiler_common`, and the root that connects them.
-pub(super) const KERNEL_ABI_USERS: &[&str] = &["probe", "ring", "unwind", "host/run"];
+pub(super) const KERNEL_ABI_USERS: &[&str] = &["probe", "ring", "unwind", "allocator", "host/run"];
 
 /// What the table lets a stage name; `None` for a stage that is not in the table.
 pub(super) fn allowed(stage: &str) -> Option<&'static [&'static str]> {

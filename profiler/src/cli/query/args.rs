@@ -55,7 +55,10 @@ pub(crate) struct ConnectionArgs {
         value_name = "TOKEN"
     )]
     pub(super) token: Option<String>,
-    /// Certificate that signed the server's own (PEM), for https
+    /// File whose first line is that token; weighs more than --token
+    #[arg(long, global = true, env = "PROFILER_TOKEN_FILE", value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// Authority of the server's certificate (PEM), for https; the system's when left out
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) ca: Option<PathBuf>,
     /// Our certificate (PEM), where the server asks for one
@@ -155,8 +158,9 @@ Examples:
     Watch(WatchArgs),
     /// Have one daemon sample more, for a while
     #[command(after_help = "\
-Example:
-  profiler query burst web-1 --rate 499 --for 30s --pid 1234")]
+Examples:
+  profiler query burst web-1 --rate 499 --for 30s --pid 1234
+  profiler query top '{burst=\"7\"}'                  what the burst with the number 7 saw")]
     Burst(BurstArgs),
 }
 
@@ -555,12 +559,12 @@ pub(super) struct BurstArgs {
     #[arg(value_name = "HOST")]
     pub(super) host: String,
     /// Samples a second and CPU
-    #[arg(long, value_name = "HZ")]
+    #[arg(long, value_name = "HZ", default_value_t = 499)]
     pub(super) rate: u32,
     /// How long
     #[arg(long = "for", value_name = "TIME", default_value = "10s")]
     pub(super) duration: Length,
-    /// Signal: cpu when left out
+    /// Signal: cpu when left out, the only one that daemons take so far
     #[arg(
         long,
         value_name = "NAME",

@@ -69,13 +69,22 @@ pub(super) async fn connect_alerts(args: &ConnectionArgs) -> anyhow::Result<Aler
 
 /// A connection, and the token to send on it.
 async fn channel(args: &ConnectionArgs) -> anyhow::Result<(Channel, Token)> {
-    let token = Token::new(args.token.as_deref())?;
+    let token = Token::new(token(args)?.as_deref())?;
     let endpoint = endpoint(args)?;
     let channel = endpoint.connect().await.map_err(|error| UnreachableError {
         server: args.server.clone(),
         source: error.into(),
     })?;
     Ok((channel, token))
+}
+
+/// The token that was typed, or the first line of the file that holds it.
+fn token(args: &ConnectionArgs) -> anyhow::Result<Option<String>> {
+    let Some(path) = &args.token_file else {
+        return Ok(args.token.clone());
+    };
+    let text = String::from_utf8_lossy(&read(path)?).into_owned();
+    Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
 }
 
 /// Where the service is, and how to prove who is who.
@@ -98,8 +107,11 @@ fn endpoint(args: &ConnectionArgs) -> anyhow::Result<Endpoint> {
 
 /// Certificates and keys.
 fn tls(args: &ConnectionArgs) -> anyhow::Result<ClientTlsConfig> {
-    let ca = args.ca.as_deref().ok_or(UsageError::NoCa)?;
-    let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
+    let tls = ClientTlsConfig::new();
+    let mut tls = match args.ca.as_deref() {
+        Some(ca) => tls.ca_certificate(Certificate::from_pem(read(ca)?)),
+        None => tls.with_native_roots(),
+    };
     if let (Some(cert), Some(key)) = (&args.cert, &args.key) {
         tls = tls.identity(Identity::from_pem(read(cert)?, read(key)?));
     }

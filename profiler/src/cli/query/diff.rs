@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What it can be written as.
-const FORMS: Forms = Forms {
+pub(super) const FORMS: Forms = Forms {
     question: "diff",
     known: &[Form::Table, Form::Json, Form::Svg, Form::Collapsed],
     names: ".svg, .json, .collapsed or .txt",

@@ -47,9 +47,6 @@ pub enum UsageError {
         /// What was given.
         server: String,
     },
-    /// A connection that proves who it is needs to know whom to trust.
-    #[error("https needs --ca FILE: the certificate that signed the server's own")]
-    NoCa,
     /// A token that no header can carry.
     #[error("the token has characters that no token has")]
     Token,

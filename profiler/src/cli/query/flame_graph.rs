@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What it can be written as.
-const FORMS: Forms = Forms {
+pub(super) const FORMS: Forms = Forms {
     question: "flamegraph",
     known: &[
         Form::Table,

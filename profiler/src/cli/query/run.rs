@@ -5,14 +5,16 @@ use std::{pin::Pin, process::ExitCode};
 use anyhow::Context as _;
 
 use super::{
-    alerts,
+    UsageError, alerts,
     args::{
         AlertsArgs, BottlenecksArgs, BurstArgs, ConnectionArgs, QueryArgs, QuestionArgs,
         RegressionsArgs,
     },
     bottlenecks,
     client::{Client, ask, connect, refused},
-    diff, flame_graph, function, json, listing, regressions, series, top, watch,
+    diff, flame_graph,
+    format::Forms,
+    function, json, listing, regressions, series, top, watch,
 };
 use crate::{cli::exit::print, wire::v1::generated::BurstRequest};
 
@@ -35,6 +37,8 @@ pub fn run(args: &QueryArgs) -> anyhow::Result<ExitCode> {
 /// Asks one question.
 async fn answer(args: &QueryArgs) -> anyhow::Result<()> {
     let to = &args.connection;
+    // What cannot be written is not asked for.
+    check_form(&args.question)?;
     let mut client = Box::pin(connect(to)).await?;
     // Boxed: the one that is asked takes memory, not all of them.
     let answered: Answered<'_> = match &args.question {
@@ -54,6 +58,28 @@ async fn answer(args: &QueryArgs) -> anyhow::Result<()> {
         QuestionArgs::Burst(asked) => Box::pin(burst(&mut client, to, asked)),
     };
     answered.await
+}
+
+/// Whether the answer has the form that was asked for.
+fn check_form(question: &QuestionArgs) -> Result<(), UsageError> {
+    let (output, forms) = match question {
+        QuestionArgs::Flamegraph(asked) => (&asked.output, flame_graph::FORMS),
+        QuestionArgs::Diff(asked) => (&asked.output, diff::FORMS),
+        QuestionArgs::Top(asked) => (&asked.output, Forms::of_text("top")),
+        QuestionArgs::Series(asked) => (&asked.output, Forms::of_text("series")),
+        QuestionArgs::Labels(asked) => (&asked.output, Forms::of_text("labels")),
+        QuestionArgs::LabelValues(asked) => (&asked.output, Forms::of_text("label-values")),
+        QuestionArgs::Signals(asked) => (&asked.output, Forms::of_text("signals")),
+        QuestionArgs::Function(asked) => (&asked.output, Forms::of_text("function")),
+        QuestionArgs::Hosts(asked) => (&asked.output, Forms::of_text("hosts")),
+        // The others check as they begin.
+        QuestionArgs::Watch(_)
+        | QuestionArgs::Burst(_)
+        | QuestionArgs::Bottlenecks(_)
+        | QuestionArgs::Regressions(_)
+        | QuestionArgs::Alerts(_) => return Ok(()),
+    };
+    output.form(forms).map(|_form| ())
 }
 
 /// Asks for findings. Apart, as those below: the stack of the one who asks holds each question that

@@ -74,6 +74,7 @@ pub fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
         cache_dir: Some(default_cache_dir()),
         inlines: true,
         budget: Budget::default(),
+        bursts: None,
     };
     let shutdown = Shutdown::default();
     let (send, windows) = sync_channel(WINDOWS_WAITING);

@@ -5,9 +5,11 @@ use std::{
     sync::Arc,
 };
 
+use tokio::sync::oneshot::error::RecvError;
+
 use crate::{
     model::{Batch, Definitions, FrameId, SenderId, StackId},
-    service::run::{Connected, Live, Store, StoreError},
+    service::run::{Live, Store, StoreError},
 };
 
 /// The sender of this process. A store has one at most.
@@ -17,12 +19,21 @@ const WAITING_MAX: usize = 90;
 /// Stacks whose definition the store is known to have. More than a host has in hours.
 const DEFINED_MAX: usize = 1 << 20;
 
+/// Why a window is not durable.
+#[derive(Debug, thiserror::Error)]
+enum DeliveryError {
+    /// The store said no.
+    #[error(transparent)]
+    Store(#[from] Arc<StoreError>),
+    /// The store was closed before it said anything.
+    #[error("the store is closed")]
+    Closed(#[from] RecvError),
+}
+
 /// Puts windows into a store, each once.
 pub(super) struct Delivery {
     store: Arc<dyn Store>,
     live: Live,
-    /// Tells those who ask that this host is there.
-    _connected: Connected,
     sequence: u64,
     waiting: VecDeque<Batch>,
     /// Windows lost since the last one that was kept.
@@ -33,11 +44,10 @@ pub(super) struct Delivery {
 
 impl Delivery {
     /// Goes on where the last run on this store ended.
-    pub(super) fn new(store: Arc<dyn Store>, live: &Live, host: &str) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, live: &Live) -> Self {
         Self {
             sequence: store.durable_sequence(SENDER),
             store,
-            _connected: live.connect(host, false),
             live: live.clone(),
             waiting: VecDeque::new(),
             lost: 0,
@@ -49,9 +59,10 @@ impl Delivery {
     /// Takes a window and delivers all that wait, as far as the store takes them.
     pub(super) fn deliver(&mut self, batch: Batch) {
         self.waiting.push_back(batch);
-        while WAITING_MAX < self.waiting.len() {
-            self.waiting.pop_front();
-            self.lost += 1;
+        while WAITING_MAX < self.waiting.len()
+            && let Some(dropped) = self.waiting.pop_front()
+        {
+            self.lost += windows_lost_with(&dropped);
         }
         while let Some(mut batch) = self.waiting.pop_front() {
             if let Some(window) = batch.windows.first_mut() {
@@ -72,7 +83,7 @@ impl Delivery {
     }
 
     /// Makes one batch durable. Definitions that the store has are left out.
-    fn append(&mut self, batch: &Batch) -> Result<(), Arc<StoreError>> {
+    fn append(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
         let lean = Batch {
             definitions: self.unknown(&batch.definitions),
             windows: batch.windows.clone(),
@@ -82,15 +93,12 @@ impl Delivery {
             Err(StoreError::Undefined { .. }) => {
                 self.frames.clear();
                 self.stacks.clear();
-                self.store
-                    .append(SENDER, self.sequence + 1, batch.clone())?
+                self.store.append(SENDER, self.sequence + 1, batch.clone())
             }
-            appended => appended?,
+            appended => appended,
         };
-        // The store answers, or is closed and says so by dropping the other end.
-        if let Ok(durable) = appended.0.blocking_recv() {
-            durable?;
-        }
+        // A store that is closed drops the other end.
+        appended.map_err(Arc::new)?.0.blocking_recv()??;
         self.sequence += 1;
         self.remember(&batch.definitions);
         Ok(())
@@ -120,5 +128,77 @@ impl Delivery {
         self.frames.extend(frames);
         let stacks = definitions.stacks.iter().map(|stack| stack.hash.id());
         self.stacks.extend(stacks);
+    }
+}
+
+/// Windows that are lost with a batch: its own, and those that it says were lost before.
+fn windows_lost_with(batch: &Batch) -> u64 {
+    let before = (batch.windows.iter()).map(|window| window.quality.windows_lost);
+    batch.windows.len() as u64 + before.sum::<u64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::{Delivery, SENDER, WAITING_MAX};
+    use crate::{
+        model::TimeRange,
+        service::{
+            fixture::{HeldStore, batch},
+            run::{Live, Store},
+        },
+    };
+
+    /// A store that can be full or closed, and what delivers to it.
+    fn start() -> (Arc<HeldStore>, Delivery) {
+        let store = Arc::new(HeldStore::default());
+        let delivery = Delivery::new(Arc::clone(&store) as Arc<dyn Store>, &Live::default());
+        (store, delivery)
+    }
+
+    /// Windows that arrived, and those that they say were lost.
+    fn stored(store: &HeldStore) -> (u64, u64) {
+        let always = TimeRange {
+            start: Duration::ZERO,
+            end: Duration::MAX,
+        };
+        let hosts = store.hosts(always, None);
+        let windows = hosts.iter().map(|host| host.windows).sum();
+        let lost = hosts.iter().map(|host| host.quality.windows_lost).sum();
+        (windows, lost)
+    }
+
+    /// The store is full for so long that windows are dropped, has room for one moment, in which a
+    /// window takes up what was lost and does not get through, and is full again.
+    #[test]
+    fn a_dropped_window_takes_nothing_that_it_had_to_tell_with_it() {
+        let (store, mut delivery) = start();
+        let mut sampled = 0;
+        let mut sample = |delivery: &mut Delivery, count: usize| {
+            for _ in 0..count {
+                delivery.deliver(batch("f", 1));
+                sampled += 1;
+            }
+            sampled
+        };
+        store.set_full(true);
+        sample(&mut delivery, WAITING_MAX + 5);
+        // The five that were dropped are told by the oldest that waits; now it is dropped, too.
+        sample(&mut delivery, 3);
+        store.set_full(false);
+        let sampled = sample(&mut delivery, 1);
+        let (arrived, lost) = stored(&store);
+        assert_eq!((WAITING_MAX as u64, 9), (arrived, lost));
+        assert_eq!(sampled, arrived + lost);
+    }
+
+    #[test]
+    fn a_closed_store_has_taken_nothing() {
+        let (store, mut delivery) = start();
+        store.close();
+        delivery.deliver(batch("f", 1));
+        assert_eq!((0, 1), (delivery.sequence, delivery.waiting.len()));
+        assert_eq!(0, store.durable_sequence(SENDER));
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     config::{MaxMemory, MaxOverhead, ServiceConfig},
     host::{
         Shutdown,
-        run::{Budget, SharedLabelRules, SignalOptions, WatchOptions, host_name, watch},
+        run::{Budget, Bursts, SharedLabelRules, SignalOptions, WatchOptions, host_name, watch},
     },
     model::Signal,
     service::run::{EmbeddedStore, Service, Store, open_store},
@@ -106,13 +106,17 @@ async fn serve_and_watch(
     let mut signals = Signals::listen()?;
     let service = Service::start_embedded(config, &store).await?;
     let host = host_name();
-    let delivery = Delivery::new(store as Arc<dyn Store>, service.live(), &host);
+    let delivery = Delivery::new(store as Arc<dyn Store>, service.live());
     let shutdown = Shutdown::default();
-    let (sampling, mut ended) = start_sampling(args, delivery, &shutdown);
+    let bursts = Bursts::default();
+    let (sampling, mut ended) = start_sampling(args, &bursts, delivery, &shutdown);
+    // Tells those who ask that this host is there.
+    let mut connected = service.live().connect(&host, true);
     greet(&service, config, &host);
     loop {
         tokio::select! {
             wish = signals.next() => if wish == Wish::Stop { break },
+            Some(order) = connected.orders.recv() => bursts.order(order),
             _ = &mut ended => break,
         }
     }
@@ -135,7 +139,12 @@ type Sampling = (
 );
 
 /// Samples on a thread of its own.
-fn start_sampling(args: &UpArgs, mut delivery: Delivery, shutdown: &Shutdown) -> Sampling {
+fn start_sampling(
+    args: &UpArgs,
+    bursts: &Bursts,
+    mut delivery: Delivery,
+    shutdown: &Shutdown,
+) -> Sampling {
     let options = WatchOptions {
         host: host_name(),
         unwinding: args.unwind.into(),
@@ -150,6 +159,7 @@ fn start_sampling(args: &UpArgs, mut delivery: Delivery, shutdown: &Shutdown) ->
             governs_cpu: true,
             counts_always: false,
         },
+        bursts: Some(bursts.clone()),
     };
     let shutdown = shutdown.clone();
     let (send, ended) = tokio::sync::oneshot::channel();

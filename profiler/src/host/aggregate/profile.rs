@@ -12,8 +12,8 @@ use super::{
     window::{CountedStack, Window},
 };
 use crate::model::{
-    Frame, FrameHash, FrameIndex, FrameKind, Loss, Naming, ObjectFile, ObjectIndex, Profile,
-    Quality, Sample, Signal, Stack, StackIndex, Subject, Task, TaskIndex, ValueType,
+    Frame, FrameHash, FrameIndex, FrameKind, Labels, Loss, Naming, ObjectFile, ObjectIndex,
+    Profile, Quality, Sample, Signal, Stack, StackIndex, Subject, Task, TaskIndex, ValueType,
     Window as Span, label,
 };
 
@@ -38,10 +38,14 @@ pub struct ProfileFacts {
     pub lost: BTreeMap<Loss, u64>,
     /// Windows before this one that never arrive.
     pub windows_lost: u64,
+    /// Samples a second and CPU that were taken, where counting them does not tell.
+    pub rate_effective_hz: Option<f64>,
     /// Share of the time that was sampled, or of what was drawn; all of it when absent.
     pub duty_cycle: Option<f64>,
     /// Share of the host's CPU that sampling took, all signals together.
     pub overhead: f64,
+    /// Labels of everything in it, besides those of the threads.
+    pub labels: Labels,
 }
 
 /// Share of a window for which a thread must wait for work at one place to be idle.
@@ -56,7 +60,7 @@ pub fn build_profile(window: &Window, names: &Names, facts: &ProfileFacts) -> Pr
     let stacks = (window.stacks().iter())
         .map(|places| dictionary.add_stack(places, names, &facts.kernel_release))
         .collect();
-    let (tasks, samples) = match window.signal {
+    let (mut tasks, samples) = match window.signal {
         Signal::Cpu => cpu_samples(window, facts),
         Signal::OffCpu => off_cpu_samples(window, names, facts.span.duration),
         Signal::Syscall
@@ -67,6 +71,10 @@ pub fn build_profile(window: &Window, names: &Names, facts: &ProfileFacts) -> Pr
         | Signal::TcpCounts => counted_samples(window),
         Signal::Imported => Default::default(),
     };
+    for task in &mut tasks {
+        let labels = facts.labels.iter();
+        (task.labels).extend(labels.map(|(name, value)| (name.clone(), value.clone())));
+    }
     Profile {
         signal: window.signal,
         host: facts.host.clone(),
@@ -189,10 +197,10 @@ fn quality(window: &Window, frames: &[Frame], facts: &ProfileFacts) -> Quality {
         frames: frames.len() as u64,
         frames_unnamed: unnamed as u64,
         rate_asked_hz: facts.rate_asked_hz,
-        rate_effective_hz: if facts.span.duration == Duration::ZERO || facts.cpus == 0 {
-            0.0
-        } else {
-            taken as f64 / cpu_seconds
+        rate_effective_hz: match facts.rate_effective_hz {
+            Some(rate_hz) => rate_hz,
+            None if cpu_seconds == 0.0 => 0.0,
+            None => taken as f64 / cpu_seconds,
         },
         duty_cycle: facts.duty_cycle.unwrap_or(1.0),
         overhead: facts.overhead,

@@ -109,6 +109,7 @@ impl Window {
 
     /// Multiplies values. What is lost in rounding to integers is given to the next ones, so that
     /// sums are right.
+    #[expect(clippy::float_cmp, reason = "exactly one where nothing is thinned")]
     fn weigh(&mut self, values: &mut Values, weight: f64) {
         if weight == 1.0 {
             return;
@@ -152,6 +153,11 @@ impl Window {
         self.tasks.values.iter().map(task).collect()
     }
 
+    /// Place in [`Self::stacks`] of the stack of a sample, if one like it was counted.
+    pub fn stack_of(&self, sample: &StackSample) -> Option<u32> {
+        self.stacks.numbers.get(places(sample).as_slice()).copied()
+    }
+
     /// Distinct stacks, innermost frame first.
     pub fn stacks(&self) -> &[Box<[Place]>] {
         &self.stacks.values
@@ -187,6 +193,9 @@ fn values(measured: Measured) -> (Option<Wait>, Values) {
             let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(FOR_EVER);
             (Some(wait), [ns(delay), events, ns(run_queue), 0])
         }
+        // Whoever follows allocations weighs them first; alone, each stands for itself.
+        Measured::Allocated(allocation) => (None, [allocation.size_bytes, 1, 0, 0]),
+        Measured::Freed { .. } => (None, Values::default()),
         Measured::Counted { values, .. } => (None, values),
     }
 }

@@ -288,6 +288,7 @@ fn nothing_periodic_keeps_in_step_with_slices() {
     assert!((ratio - 1.0).abs() < 0.03, "{ratio}");
 }
 
+#[expect(clippy::float_cmp, reason = "as they were noted")]
 #[test]
 fn a_ledger_knows_what_each_moment_weighed() {
     let second = Duration::from_secs;

@@ -5,10 +5,11 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     cgroup_path::CgroupFacts,
     limits::{CGROUPS_MAX, PROCESSES_MAX, SHORT_ID_DIGITS, THREAD_NAMES_MAX, VALUE_SIZE_BYTES_MAX},
+    pods::Pods,
     process_facts::ProcessFacts,
     relabel::Rule,
 };
-use crate::model::{BuildId, LabelSet, Labels, Pid, StackSample, label};
+use crate::model::{BuildId, LabelSet, Labels, Pid, PodContainer, StackSample, label};
 
 /// What labels without a fixed meaning begin with while rules are applied; they are removed then.
 const TEMPORARY_PREFIX: &str = "__";
@@ -20,6 +21,8 @@ pub struct LabelRules {
     pub fixed: Labels,
     /// Applied in order.
     pub rules: Vec<Rule>,
+    /// Pods of this host.
+    pub pods: Pods,
 }
 
 /// The program that a process runs, as its mappings tell it.
@@ -50,6 +53,8 @@ pub struct Labeler {
     processes: HashMap<Pid, Known>,
     /// Paths of cgroups by id (version 2).
     cgroups: HashMap<u64, String>,
+    /// What was known of pods when the processes were looked up.
+    pods_version: u64,
 }
 
 impl Labeler {
@@ -60,6 +65,7 @@ impl Labeler {
             rules,
             processes: HashMap::new(),
             cgroups: HashMap::new(),
+            pods_version: 0,
         }
     }
 
@@ -81,6 +87,7 @@ impl Labeler {
         sample: &StackSample,
         program: impl FnOnce() -> Option<Program>,
     ) -> Option<LabelSet> {
+        self.follow_pods();
         let known = self.processes.get(&sample.pid);
         if known.is_none_or(|known| known.cgroup_id != sample.cgroup_id) {
             let shared = self.look_up(sample, program());
@@ -107,6 +114,19 @@ impl Labeler {
         labels
     }
 
+    /// Forgets processes in pods when something else is known of pods.
+    fn follow_pods(&mut self) {
+        let version = self.rules.pods.version();
+        if self.pods_version != version {
+            self.pods_version = version;
+            let is_in_pod = |known: &Known| {
+                let uid = known.shared.get(label::POD_UID);
+                uid.is_some_and(|uid| !uid.is_empty())
+            };
+            self.processes.retain(|_pid, known| !is_in_pod(known));
+        }
+    }
+
     /// What all threads of a process share.
     fn look_up(&mut self, sample: &StackSample, program: Option<Program>) -> Labels {
         let mut facts = ProcessFacts::read(sample.pid);
@@ -122,7 +142,7 @@ impl Labeler {
         let build_id = program
             .filter(|program| program.path == facts.exe)
             .and_then(|program| program.build_id);
-        shared_labels(&facts, build_id, sample.pid)
+        shared_labels(&facts, build_id, sample.pid, &self.rules.pods)
     }
 
     /// A process that ended before it was read was in a cgroup that is known from others, perhaps.
@@ -139,8 +159,10 @@ impl Labeler {
 }
 
 /// Labels of a process.
-fn shared_labels(facts: &ProcessFacts, build_id: Option<BuildId>, pid: Pid) -> Labels {
+fn shared_labels(facts: &ProcessFacts, build_id: Option<BuildId>, pid: Pid, pods: &Pods) -> Labels {
     let cgroup = CgroupFacts::parse(&facts.cgroup);
+    let pod = pods.find(&cgroup);
+    let pod = pod.as_deref().cloned().unwrap_or_default();
     let pairs = [
         (label::COMM, facts.comm.clone()),
         (label::PID, pid.to_string()),
@@ -150,10 +172,13 @@ fn shared_labels(facts: &ProcessFacts, build_id: Option<BuildId>, pid: Pid) -> L
             build_id.map(|id| id.to_string()).unwrap_or_default(),
         ),
         (label::CGROUP, facts.cgroup.clone()),
-        (label::SERVICE, service(facts, &cgroup).to_owned()),
+        (label::SERVICE, service(facts, &cgroup, &pod).to_owned()),
         (label::CONTAINER, cgroup.container),
         (label::UNIT, cgroup.unit),
         (label::POD_UID, cgroup.pod_uid),
+        (label::POD, pod.pod),
+        (label::NAMESPACE, pod.namespace),
+        (label::CONTAINER_NAME, pod.container),
     ];
     pairs
         .into_iter()
@@ -162,7 +187,7 @@ fn shared_labels(facts: &ProcessFacts, build_id: Option<BuildId>, pid: Pid) -> L
 }
 
 /// What the process is part of.
-fn service<'a>(facts: &'a ProcessFacts, cgroup: &'a CgroupFacts) -> &'a str {
+fn service<'a>(facts: &'a ProcessFacts, cgroup: &'a CgroupFacts, pod: &'a PodContainer) -> &'a str {
     if facts.is_kernel {
         return "kernel";
     }
@@ -171,10 +196,16 @@ fn service<'a>(facts: &'a ProcessFacts, cgroup: &'a CgroupFacts) -> &'a str {
         Some(_) | None => &cgroup.container,
     };
     let file_name = facts.exe.rsplit('/').next().unwrap_or_default();
-    [container, cgroup.unit_name(), file_name, &facts.comm]
-        .into_iter()
-        .find(|name| !name.is_empty())
-        .unwrap_or_default()
+    [
+        &pod.container,
+        container,
+        cgroup.unit_name(),
+        file_name,
+        &facts.comm,
+    ]
+    .into_iter()
+    .find(|name| !name.is_empty())
+    .unwrap_or_default()
 }
 
 /// Whether the name of a container is a number that nobody reads to its end.
@@ -218,7 +249,7 @@ mod tests {
 
     use super::{
         super::relabel::RuleText, BuildId, CgroupFacts, LabelRules, Labeler, Labels, Pid,
-        ProcessFacts, Program, Rule, StackSample, label, service,
+        PodContainer, Pods, ProcessFacts, Program, Rule, StackSample, label, service,
     };
     use crate::model::{Measured, StackEnd, Tid};
 
@@ -246,6 +277,7 @@ mod tests {
         let rules = LabelRules {
             fixed: fixed.collect(),
             rules: rules.collect(),
+            pods: Pods::default(),
         };
         Labeler::new("here".to_owned(), Arc::new(rules))
     }
@@ -318,12 +350,64 @@ mod tests {
     }
 
     #[test]
+    fn a_container_has_the_names_of_its_pod_as_soon_as_they_are_known() {
+        let id = "ab".repeat(32);
+        let uid = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9";
+        let facts = ProcessFacts {
+            cgroup: format!("/kubepods/burstable/pod{uid}/{id}"),
+            ..ProcessFacts::default()
+        };
+        let pods = Pods::default();
+        let look = || super::shared_labels(&facts, None, Pid(1), &pods);
+        assert_eq!(
+            ("abababababab", ""),
+            (&*look()[label::SERVICE], &*look()[label::POD])
+        );
+        let pod = PodContainer {
+            pod_uid: bare(uid),
+            pod: "web-1".to_owned(),
+            namespace: "shop".to_owned(),
+            ..PodContainer::default()
+        };
+        pods.replace(vec![pod.clone()]);
+        assert_eq!(1, pods.version());
+        assert_eq!(
+            ("web-1", ""),
+            (&*look()[label::POD], &*look()[label::CONTAINER_NAME])
+        );
+        let nginx = PodContainer {
+            container_id: id,
+            container: "nginx".to_owned(),
+            ..pod.clone()
+        };
+        pods.replace(vec![nginx.clone(), pod.clone()]);
+        pods.replace(vec![nginx, pod]);
+        assert_eq!(2, pods.version(), "the same again is no change");
+        let found = [
+            label::SERVICE,
+            label::POD,
+            label::NAMESPACE,
+            label::CONTAINER_NAME,
+        ];
+        assert_eq!(
+            ["nginx", "web-1", "shop", "nginx"],
+            found.map(|name| look()[name].clone())
+        );
+    }
+
+    /// An id as static pods have it.
+    fn bare(uid: &str) -> String {
+        uid.replace('-', "")
+    }
+
+    #[test]
     fn a_service_is_container_then_unit_then_executable() {
         let facts = ProcessFacts {
             exe: "/bin/app".to_owned(),
             ..ProcessFacts::default()
         };
-        let path = |path: &str| service(&facts, &CgroupFacts::parse(path)).to_owned();
+        let pod = PodContainer::default();
+        let path = |path: &str| service(&facts, &CgroupFacts::parse(path), &pod).to_owned();
         let id = "ab".repeat(32);
         assert_eq!(
             "abababababab",

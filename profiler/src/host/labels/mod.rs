@@ -9,6 +9,7 @@ mod error;
 mod limits;
 
 mod cgroup_path;
+mod pods;
 mod process_facts;
 mod relabel;
 
@@ -18,5 +19,6 @@ pub use self::{
     cgroup_path::CgroupFacts,
     error::RelabelError,
     labeler::{LabelRules, Labeler, Program},
+    pods::Pods,
     relabel::{Action, Rule, RuleText},
 };

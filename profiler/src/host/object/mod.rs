@@ -11,6 +11,7 @@ mod error;
 mod facts;
 mod limits;
 mod note;
+mod reader;
 mod section;
 mod segment;
 
@@ -18,13 +19,12 @@ pub use self::{
     elf::Object,
     error::ObjectError,
     facts::{DebugLink, Facts, ObjectKind},
+    reader::{FileReader, shared_bytes},
     section::Section,
     segment::{LoadSegment, Segments},
 };
 
 /// The build id of an open file; `None` when it is no object file or carries none.
 pub fn build_id_of(file: &std::fs::File) -> Option<crate::model::BuildId> {
-    Object::parse(&::object::ReadCache::new(file))
-        .ok()?
-        .build_id()
+    Object::parse(&shared_bytes(file)).ok()?.build_id()
 }

@@ -46,7 +46,7 @@ pub struct Sampling {
 }
 
 /// CPUs that are online.
-fn cpus() -> Result<Vec<u32>, ProbeError> {
+pub(super) fn cpus() -> Result<Vec<u32>, ProbeError> {
     online_cpus().map_err(|(path, source)| ProbeError::Cpus {
         path: path.to_owned(),
         source,
@@ -98,7 +98,7 @@ fn attach_cpu(
 }
 
 /// The event behind a clock.
-fn event(clock: SamplingClock) -> PerfEventConfig {
+pub(super) fn event(clock: SamplingClock) -> PerfEventConfig {
     match clock {
         SamplingClock::Cycles => PerfEventConfig::Hardware(HardwareEvent::CpuCycles),
         SamplingClock::CpuClock => PerfEventConfig::Software(SoftwareEvent::CpuClock),
@@ -107,7 +107,7 @@ fn event(clock: SamplingClock) -> PerfEventConfig {
 
 /// How often a clock fires. The CPU clock counts nanoseconds, so its period is exact; the kernel
 /// has to steer the cycle counter's.
-fn policy(clock: SamplingClock, rate_hz: u32) -> SamplePolicy {
+pub(super) fn policy(clock: SamplingClock, rate_hz: u32) -> SamplePolicy {
     match clock {
         SamplingClock::Cycles => SamplePolicy::Frequency(u64::from(rate_hz)),
         SamplingClock::CpuClock => {

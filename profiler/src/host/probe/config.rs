@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use profiler_common::{
     ABI_VERSION,
-    limits::{COMM_SIZE_BYTES, DRAW_PERIOD_NS_MAX},
+    limits::{ALLOC_PERIOD_BYTES_MAX, COMM_SIZE_BYTES, DRAW_PERIOD_NS_MAX},
     probe_config::{FILTER_CGROUP, FILTER_COMM, FILTER_PID, OFFSET_MISSING, ProbeConfig},
     system_call::{SYSCALL_COUNTS, SYSCALL_STACKS},
     tcp::{TCP_COUNTS, TCP_STACKS},
@@ -39,6 +39,7 @@ pub(super) fn probe_config(options: &ProbeOptions, has_task_pt_regs: u32) -> Pro
         cgroup_level,
         has_task_pt_regs,
         off_cpu_period_ns: period_ns(signals.off_cpu_period),
+        alloc_period_bytes: (signals.alloc_period_bytes).clamp(1, ALLOC_PERIOD_BYTES_MAX),
         syscall_period_ns: period_ns(signals.syscall_period),
         syscall_wants: watches(Signal::Syscall, SYSCALL_STACKS)
             | watches(Signal::SyscallCounts, SYSCALL_COUNTS),

@@ -35,6 +35,20 @@ pub enum ProbeError {
         /// Name of the program or map.
         name: &'static str,
     },
+    /// A program for uprobe sessions was refused.
+    #[error("load the BPF program {name} for sessions: needs Linux 6.13")]
+    LoadSession {
+        /// Its name.
+        name: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The functions of an allocator could not be probed.
+    #[error("probe an allocator: needs uprobes in the kernel")]
+    AttachAllocator {
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// A map could not be used.
     #[error("use the BPF map {name}")]
     Map {

@@ -197,11 +197,7 @@ impl ExactTables {
     }
 
     /// The rows of a table that nobody fills any more, with whose each is.
-    fn rows<K: Kind>(
-        &self,
-        pair: &Pair,
-        full: u64,
-    ) -> Result<Vec<TableRow<K::Key, K::Sums>>, ProbeError> {
+    fn rows<K: Kind>(&self, pair: &Pair, full: u64) -> Result<RowsOf<K>, ProbeError> {
         let [first, second] = &pair.tables;
         let table = if full == 0 { first } else { second };
         let rows = take_all::<K>(fd_of(table)?, self.cpus)
@@ -223,6 +219,12 @@ impl ExactTables {
     }
 }
 
+/// Rows of a kind of table, with whose each is.
+type RowsOf<K> = Vec<TableRow<<K as Kind>::Key, <K as Kind>::Sums>>;
+
+/// Rows of a kind of table as they are in it.
+type BareRowsOf<K> = Vec<(<K as Kind>::Key, <K as Kind>::Sums)>;
+
 /// Has the probe fill the other table; gives the number of the one that is full, which no program
 /// uses any more.
 fn change<K: Kind>(state: &mut Array<MapData, u64>, pair: &mut Pair) -> Result<u64, ProbeError> {
@@ -241,19 +243,16 @@ fn change<K: Kind>(state: &mut Array<MapData, u64>, pair: &mut Pair) -> Result<u
 
 /// The descriptor of a table.
 fn fd_of(table: &Map) -> Result<BorrowedFd<'_>, ProbeError> {
-    match table {
-        Map::PerCpuHashMap(data) => Ok(data.fd().as_fd()),
-        _other => Err(ProbeError::Missing {
+    let Map::PerCpuHashMap(data) = table else {
+        return Err(ProbeError::Missing {
             name: Calls::MAPS[0],
-        }),
-    }
+        });
+    };
+    Ok(data.fd().as_fd())
 }
 
 /// Takes every row out of a table that nobody fills.
-fn take_all<K: Kind>(
-    table: BorrowedFd<'_>,
-    cpus: usize,
-) -> std::io::Result<Vec<(K::Key, K::Sums)>> {
+fn take_all<K: Kind>(table: BorrowedFd<'_>, cpus: usize) -> std::io::Result<BareRowsOf<K>> {
     let (key_size, sums_size) = (size_of::<K::Key>(), size_of::<K::Sums>());
     let batch = BATCH_ROWS as usize;
     let mut keys = vec![0_u8; batch * key_size];

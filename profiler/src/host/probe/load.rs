@@ -11,8 +11,8 @@ use aya_log::EbpfLogger;
 use profiler_common::{
     counter::{Counter, Tally, slot_of},
     limits::{
-        CALL_THREADS_MAX, NODES_MAX, OFF_CPU_THREADS_MAX, ROW_OWNERS_MAX, TABLE_ROWS_MAX,
-        TABLE_SIZE_BYTES, TCP_SOCKETS_MAX,
+        ALLOCATORS_MAX, CALL_THREADS_MAX, LIVE_ALLOCATIONS_MAX, NODES_MAX, OFF_CPU_THREADS_MAX,
+        ROW_OWNERS_MAX, TABLE_ROWS_MAX, TABLE_SIZE_BYTES, TCP_SOCKETS_MAX,
     },
     sample::SignalCode,
     tcp::TcpSums,
@@ -20,7 +20,7 @@ use profiler_common::{
 };
 
 use super::{
-    KernelMappings, KernelRules, KernelTables, ProbeError,
+    AllocatorProbes, KernelMappings, KernelRules, KernelTables, LiveAllocations, ProbeError,
     abi::Abi,
     config::probe_config,
     exact_tables::ExactTables,
@@ -34,7 +34,8 @@ use super::{
 use crate::model::{Pid, Signal};
 
 /// The kernel side, compiled by `build.rs`.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
+pub(super) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
 
 /// Smallest and largest ring of samples, bytes.
 const RING_SIZE_BYTES_MIN: u32 = 1 << 20;
@@ -48,7 +49,9 @@ const WAITS_HZ: u32 = 3_000;
 
 /// Bytes that the kernel adds to a row of a table, its key included. A guess from its structs.
 const ROW_OVERHEAD_BYTES: usize = 72;
-/// Signals that system calls are watched for: for stacks, and for the table.
+/// Signals that allocators are watched for.
+const ALLOC: [Signal; 1] = [Signal::Alloc];
+/// The same for system calls: for stacks, and for the table.
 const SYSCALLS: [Signal; 2] = [Signal::Syscall, Signal::SyscallCounts];
 /// The same for TCP connections.
 const TCP: [Signal; 2] = [Signal::Tcp, Signal::TcpCounts];
@@ -85,6 +88,8 @@ pub struct Probe {
     pub(super) sampler: &'static str,
     /// How the end of a wait off the CPU is seen, when waits are measured.
     pub(super) off_cpu: Option<Arrival>,
+    /// What probes allocators, when allocations are watched.
+    allocations: Option<(AllocatorProbes, LiveAllocations)>,
     /// How system calls are watched, when they are.
     pub(super) syscalls: Option<Syscalls>,
     /// How TCP connections are watched, when they are.
@@ -107,6 +112,8 @@ pub struct Probe {
     pub(super) thinning: Array<MapData, Abi<Thinning>>,
     /// Keeps sampling on, a link for each CPU.
     pub(super) sampling: Vec<PerfEventLink>,
+    /// Keeps the sampling of page faults on, the same way.
+    pub(super) page_faults: Vec<PerfEventLink>,
     /// Keeps the measurement of time off the CPU on.
     pub(super) off_cpu_links: Vec<Link>,
     /// Keeps system calls watched.
@@ -132,59 +139,40 @@ pub(super) const LIFECYCLE: [(&str, &str); 2] = [
 /// # Errors
 /// What the kernel refused, with the way out.
 pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
-    let config = probe_config(options, u32::from(has_task_pt_regs()));
-    let nodes = nodes_wanted();
-    let when = |signals: &[Signal], count: u32| entries(options, signals, count);
-    let log_level = log_level();
-    let mut object = EbpfLoader::new()
-        .override_global(aya_log::LEVEL, &log_level, true)
-        .override_global("CONFIG", &Abi(config), true)
-        .map_max_entries("SAMPLES", ring_size_bytes(options))
-        .map_max_entries("MAPPINGS", nodes)
-        .map_max_entries("TARGETS", nodes)
-        .map_max_entries("DEPARTURES", departures_wanted(options))
-        .map_max_entries("CALLS", when(&SYSCALLS, CALL_THREADS_MAX))
-        .map_max_entries("CALL_TABLE_0", when(&SYSCALLS[1..], table_rows()))
-        .map_max_entries("CALL_TABLE_1", when(&SYSCALLS[1..], table_rows()))
-        .map_max_entries("TCP_SOCKETS", when(&TCP, TCP_SOCKETS_MAX))
-        .map_max_entries("TCP_TABLE_0", when(&TCP[1..], table_rows()))
-        .map_max_entries("TCP_TABLE_1", when(&TCP[1..], table_rows()))
-        .map_max_entries("ROW_OWNERS", when(&TABLES, ROW_OWNERS_MAX))
-        .load(OBJECT)
-        .map_err(ProbeError::Load)?;
-    let mut logger = EbpfLogger::init(&mut object).map_err(ProbeError::Log)?;
-    for (name, _tracepoint) in LIFECYCLE {
-        let program: &mut RawTracePoint = program_mut(&mut object, name)?;
-        program.load().map_err(|source| ProbeError::LoadProgram {
-            program: name,
-            source,
-        })?;
-    }
+    let mut object = load_object(options)?;
+    load_lifecycle(&mut object)?;
     let sampler = load_sampler(&mut object, options.unwinding)?;
-    let off_cpu = if options.signals.watches(&[Signal::OffCpu]) {
+    let watches = |signals: &[Signal]| options.signals.watches(signals);
+    let off_cpu = if watches(&[Signal::OffCpu]) {
         Some(load_off_cpu(&mut object, sampler)?)
     } else {
         None
     };
-    let syscalls = if options.signals.watches(&SYSCALLS) {
+    let allocations = if watches(&ALLOC) {
+        let probes = AllocatorProbes::load(&mut object, sampler)?;
+        Some((probes, LiveAllocations::take(&mut object)?))
+    } else {
+        None
+    };
+    // Only now: it takes its map, and the programs for sessions are linked with every map.
+    let mut logger = EbpfLogger::init(&mut object).map_err(ProbeError::Log)?;
+    let syscalls = if watches(&SYSCALLS) {
         Some(load_syscalls(&mut object, sampler)?)
     } else {
         None
     };
-    let tcp = if options.signals.watches(&TCP) {
+    let tcp = if watches(&TCP) {
         Some(load_tcp(&mut object)?)
     } else {
         None
     };
     let mut probe = Probe {
         sampler,
+        allocations,
         off_cpu,
         syscalls,
         tcp,
-        exact: ExactTables::take(
-            &mut object,
-            TABLES.map(|table| options.signals.watches(&[table])),
-        )?,
+        exact: ExactTables::take(&mut object, TABLES.map(|table| watches(&[table])))?,
         mappings: KernelMappings::new(take_map(&mut object, "MAPPINGS")?)?,
         tables: Some((
             KernelRules::new(take_map(&mut object, "RULES")?)?,
@@ -197,6 +185,7 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         flush_log: Box::new(move || logger.flush()),
         thinning: typed_map(&mut object, "THINNING")?,
         sampling: Vec::new(),
+        page_faults: Vec::new(),
         off_cpu_links: Vec::new(),
         syscall_links: Vec::new(),
         tcp_links: Vec::new(),
@@ -207,6 +196,44 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         probe.add_target(*pid)?;
     }
     Ok(probe)
+}
+
+/// Creates the maps, as large as what is watched needs them, and reads the programs.
+fn load_object(options: &ProbeOptions) -> Result<Ebpf, ProbeError> {
+    let config = probe_config(options, u32::from(has_task_pt_regs()));
+    let nodes = nodes_wanted();
+    let when = |signals: &[Signal], count: u32| entries(options, signals, count);
+    let log_level = log_level();
+    EbpfLoader::new()
+        .override_global(aya_log::LEVEL, &log_level, true)
+        .override_global("CONFIG", &Abi(config), true)
+        .map_max_entries("SAMPLES", ring_size_bytes(options))
+        .map_max_entries("MAPPINGS", nodes)
+        .map_max_entries("TARGETS", nodes)
+        .map_max_entries("DEPARTURES", departures_wanted(options))
+        .map_max_entries("LIVE_ALLOCATIONS", when(&ALLOC, LIVE_ALLOCATIONS_MAX))
+        .map_max_entries("ALLOCATORS", when(&ALLOC, ALLOCATORS_MAX))
+        .map_max_entries("CALLS", when(&SYSCALLS, CALL_THREADS_MAX))
+        .map_max_entries("CALL_TABLE_0", when(&SYSCALLS[1..], table_rows()))
+        .map_max_entries("CALL_TABLE_1", when(&SYSCALLS[1..], table_rows()))
+        .map_max_entries("TCP_SOCKETS", when(&TCP, TCP_SOCKETS_MAX))
+        .map_max_entries("TCP_TABLE_0", when(&TCP[1..], table_rows()))
+        .map_max_entries("TCP_TABLE_1", when(&TCP[1..], table_rows()))
+        .map_max_entries("ROW_OWNERS", when(&TABLES, ROW_OWNERS_MAX))
+        .load(OBJECT)
+        .map_err(ProbeError::Load)
+}
+
+/// Loads what follows processes.
+fn load_lifecycle(object: &mut Ebpf) -> Result<(), ProbeError> {
+    for (name, _tracepoint) in LIFECYCLE {
+        let program: &mut RawTracePoint = program_mut(object, name)?;
+        program.load().map_err(|source| ProbeError::LoadProgram {
+            program: name,
+            source,
+        })?;
+    }
+    Ok(())
 }
 
 /// How much the probe logs: what it does at exec, to those who debug it; else nothing.
@@ -338,6 +365,11 @@ impl Probe {
             .ok_or(ProbeError::Missing { name: "TABLES" })
     }
 
+    /// Hands out what probes allocators, once; nothing when allocations are not watched.
+    pub fn take_allocations(&mut self) -> Option<(AllocatorProbes, LiveAllocations)> {
+        self.allocations.take()
+    }
+
     /// Whether user stacks are followed with tables.
     pub fn uses_tables(&self) -> bool {
         self.sampler == TABLE_SAMPLER
@@ -361,8 +393,12 @@ impl Probe {
 
     /// Time in and runs of the sampling program so far; `None` where the kernel cannot tell.
     pub fn sampler_run_time(&self) -> Option<(Duration, u64)> {
-        let program: &PerfEvent = self.object.program(self.sampler)?.try_into().ok()?;
-        let info = program.info().ok()?;
+        self.run_time(self.sampler)
+    }
+
+    /// Time in and runs of a program so far; `None` where the kernel cannot tell.
+    pub(super) fn run_time(&self, program: &str) -> Option<(Duration, u64)> {
+        let info = self.object.program(program)?.info().ok()?;
         Some((info.run_time(), info.run_count()))
     }
 }
@@ -392,7 +428,7 @@ fn take_map(object: &mut Ebpf, name: &'static str) -> Result<Map, ProbeError> {
 }
 
 /// A map of the object by name and type.
-fn typed_map<M>(object: &mut Ebpf, name: &'static str) -> Result<M, ProbeError>
+pub(super) fn typed_map<M>(object: &mut Ebpf, name: &'static str) -> Result<M, ProbeError>
 where
     M: TryFrom<Map, Error = aya::maps::MapError>,
 {

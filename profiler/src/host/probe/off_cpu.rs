@@ -109,10 +109,9 @@ impl Probe {
     /// Time in and runs of the programs that measure time off the CPU so far: of the one at the
     /// start of a wait, and of the one at its end. `None` where the kernel cannot tell.
     pub fn off_cpu_run_time(&self) -> Option<[(Duration, u64); 2]> {
-        let run_time = |name| {
-            let info = self.object.program(name)?.info().ok()?;
-            Some((info.run_time(), info.run_count()))
-        };
-        Some([run_time(LEAVE.0)?, run_time(self.off_cpu?.program)?])
+        Some([
+            self.run_time(LEAVE.0)?,
+            self.run_time(self.off_cpu?.program)?,
+        ])
     }
 }

@@ -6,7 +6,7 @@ use aya::programs::ProgramType;
 use serde::Serialize;
 
 use super::{
-    ProbeError, Unwinding,
+    Probe, ProbeError, Unwinding,
     attach::{SamplingClock, attach_lifecycle, attach_sampling, open_process_events},
     btf::KernelTypes,
     load::{Filter, has_task_pt_regs, load},
@@ -183,16 +183,31 @@ fn as_io(works: bool, name: &str) -> io::Result<String> {
     }
 }
 
-/// Loads the probe, attaches everything, and takes it all away again.
-fn try_sampling(unwinding: Unwinding) -> Result<SamplingClock, ProbeError> {
-    let options = ProbeOptions {
+/// What a trial loads the probe for.
+fn trial_of(unwinding: Unwinding, signals: SignalOptions) -> ProbeOptions {
+    ProbeOptions {
         filter: Filter::default(),
         unwinding,
         rate_hz: TRIAL_RATE_HZ,
         cpus: 1,
-        signals: SignalOptions::default(),
+        signals,
+    }
+}
+
+/// Loads the probe for one signal, which sends hardly any samples.
+fn load_for(signal: Signal) -> Result<Probe, ProbeError> {
+    let signals = SignalOptions {
+        off_cpu_period: TRIAL_PERIOD,
+        syscall_period: TRIAL_PERIOD,
+        tcp_period: TRIAL_PERIOD,
+        ..SignalOptions::of([signal])
     };
-    let mut probe = load(&options)?;
+    load(&trial_of(Unwinding::Auto, signals))
+}
+
+/// Loads the probe, attaches everything, and takes it all away again.
+fn try_sampling(unwinding: Unwinding) -> Result<SamplingClock, ProbeError> {
+    let mut probe = load(&trial_of(unwinding, SignalOptions::default()))?;
     attach_lifecycle(&mut probe)?;
     Ok(attach_sampling(&mut probe, TRIAL_RATE_HZ)?.clock)
 }
@@ -200,16 +215,7 @@ fn try_sampling(unwinding: Unwinding) -> Result<SamplingClock, ProbeError> {
 /// Whether time off the CPU can be measured: attaches it, and takes it away again.
 fn off_cpu() -> Finding {
     let attempt = || {
-        let mut probe = load(&ProbeOptions {
-            filter: Filter::default(),
-            unwinding: Unwinding::Auto,
-            rate_hz: TRIAL_RATE_HZ,
-            cpus: 1,
-            signals: SignalOptions {
-                off_cpu_period: TRIAL_PERIOD,
-                ..SignalOptions::of([Signal::OffCpu])
-            },
-        })?;
+        let mut probe = load_for(Signal::OffCpu)?;
         attach_off_cpu(&mut probe)
     };
     finding(
@@ -223,16 +229,7 @@ fn off_cpu() -> Finding {
 /// Whether system calls can be watched: attaches it, and takes it away again.
 fn system_calls() -> Finding {
     let attempt = || {
-        let mut probe = load(&ProbeOptions {
-            filter: Filter::default(),
-            unwinding: Unwinding::Auto,
-            rate_hz: TRIAL_RATE_HZ,
-            cpus: 1,
-            signals: SignalOptions {
-                syscall_period: TRIAL_PERIOD,
-                ..SignalOptions::of([Signal::Syscall])
-            },
-        })?;
+        let mut probe = load_for(Signal::Syscall)?;
         attach_syscalls(&mut probe)
     };
     finding(
@@ -246,16 +243,7 @@ fn system_calls() -> Finding {
 /// Whether TCP connections can be watched: attaches it, and takes it away again.
 fn tcp() -> Finding {
     let attempt = || {
-        let mut probe = load(&ProbeOptions {
-            filter: Filter::default(),
-            unwinding: Unwinding::Auto,
-            rate_hz: TRIAL_RATE_HZ,
-            cpus: 1,
-            signals: SignalOptions {
-                tcp_period: TRIAL_PERIOD,
-                ..SignalOptions::of([Signal::Tcp])
-            },
-        })?;
+        let mut probe = load_for(Signal::Tcp)?;
         attach_tcp(&mut probe)?;
         Ok::<String, ProbeError>(probe.tcp_hooks())
     };

@@ -117,11 +117,7 @@ impl Probe {
     /// Time in and runs of the programs at the start and at the end of a system call so far. `None`
     /// where the kernel cannot tell, or they are not watched.
     pub fn syscall_run_time(&self) -> Option<[(Duration, u64); 2]> {
-        let run_time = |name| {
-            let info = self.object.program(name)?.info().ok()?;
-            Some((info.run_time(), info.run_count()))
-        };
         let leave = self.syscalls.as_ref()?.leave;
-        Some([run_time(ENTER.0)?, run_time(leave)?])
+        Some([self.run_time(ENTER.0)?, self.run_time(leave)?])
     }
 }

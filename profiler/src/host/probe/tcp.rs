@@ -22,8 +22,11 @@ const RAW: [(&str, &str, &str); 3] = [
     ),
     ("tcp_retransmit", "tcp_retransmit_skb", "retransmits"),
 ];
+/// A program, the tracepoints that it goes to, and what is lost without.
+type AtCalls = (&'static str, &'static [&'static str], &'static str);
+
 /// The same at the end of system calls.
-const CALLS: [(&str, &[&str], &str); 2] = [
+const CALLS: [AtCalls; 2] = [
     (
         "tcp_accept",
         &["sys_exit_accept4", "sys_exit_accept"],
@@ -142,9 +145,9 @@ impl Probe {
         let calls = tcp.calls.iter().map(|(name, _tracepoints)| *name);
         let mut all = (Duration::ZERO, 0_u64);
         for name in raw.chain(calls).chain([CHANGE.0]) {
-            let info = self.object.program(name)?.info().ok()?;
-            all.0 += info.run_time();
-            all.1 += info.run_count();
+            let (time, runs) = self.run_time(name)?;
+            all.0 += time;
+            all.1 += runs;
         }
         Some(all)
     }

@@ -13,9 +13,10 @@ mod table;
 
 pub use self::{
     address_space::{AddressSpace, CodeMapping},
-    objects::{Object, Objects, ObjectsById, ReadBuildId},
+    objects::{Object, Objects, ObjectsById, ReadBuildId, open_mapped},
     proc_files::{
         cgroup_id_and_level, numbers_in_namespaces, processes_by_cpu_time, read_mappings,
+        threads_of,
     },
     table::{Changes, ProcessTable},
 };

@@ -191,7 +191,10 @@ impl Objects {
 
 /// Opens the very file that is mapped, whatever its name refers to by now; by its name, inside the
 /// process's root, where the kernel does not allow that.
-fn open_mapped(mapping: &NewMapping) -> io::Result<File> {
+///
+/// # Errors
+/// What the kernel said; most often that the process is gone.
+pub fn open_mapped(mapping: &NewMapping) -> io::Result<File> {
     let pid = mapping.pid;
     File::open(format!(
         "/proc/{pid}/map_files/{:x}-{:x}",

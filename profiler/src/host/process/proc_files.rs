@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::limits::MAPS_FILE_SIZE_BYTES_MAX;
-use crate::model::{Avma, FileOffset, Inode, MappedFile, NewMapping, Pid};
+use crate::model::{Avma, FileOffset, Inode, MappedFile, NewMapping, Pid, Tid};
 
 /// Executable mappings of a process, by address.
 ///
@@ -69,6 +69,17 @@ pub fn processes_by_cpu_time() -> Vec<Pid> {
         .collect();
     processes.sort_unstable_by(|left, right| right.cmp(left));
     processes.into_iter().map(|(_ticks, pid)| pid).collect()
+}
+
+/// Threads of processes that run, at most `most`; a process that has ended has none.
+pub fn threads_of(pids: &[Pid], most: usize) -> Vec<Tid> {
+    let folders = (pids.iter()).filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok());
+    folders
+        .flatten()
+        .filter_map(|folder| folder.ok()?.file_name().to_str()?.parse().ok())
+        .map(Tid)
+        .take(most)
+        .collect()
 }
 
 /// CPU time of a process, in clock ticks.

@@ -6,8 +6,9 @@ use profiler_common::{
     mapping::{self, FramePlace},
     notice::{Notice, NoticeKind},
     sample::{
-        FLAG_FALLBACK, SampleHeader, SignalCode, VALUE_DELAY_NS, VALUE_EVENTS, VALUE_RUN_QUEUE_NS,
-        Verdict, WaitCode,
+        FLAG_FALLBACK, SampleHeader, SignalCode, VALUE_ADDRESS, VALUE_DELAY_NS, VALUE_EVENTS,
+        VALUE_IS_FOLLOWED, VALUE_RUN_QUEUE_NS, VALUE_SIZE_BYTES, VALUE_WAS_FREED, Verdict,
+        WaitCode,
     },
     system_call::CALL_COMPAT,
     tcp::TcpSubject,
@@ -19,8 +20,8 @@ use super::{
     tcp::{decode_measure, decode_peer},
 };
 use crate::model::{
-    Avma, Event, FileOffset, Measured, ObjectId, Pid, Signal, StackEnd, StackSample, Subject,
-    Syscall, Tid, Truncation, UserFrame, Values, Wait,
+    Allocation, Avma, Event, FileOffset, Measured, ObjectId, Pid, Signal, StackEnd, StackSample,
+    Subject, Syscall, Tid, Truncation, UserFrame, Values, Wait,
 };
 
 /// Reads one sample record.
@@ -65,7 +66,7 @@ fn decode_measured(header: &SampleHeader) -> Result<Measured, DecodeError> {
     let wait = match (signal, wait) {
         (SignalCode::Cpu, _) => return Ok(Measured::OnCpu),
         (SignalCode::Syscall, _) => return Ok(counted(Signal::Syscall, header.values)),
-        (SignalCode::Alloc, _) => return Ok(counted(Signal::Alloc, header.values)),
+        (SignalCode::Alloc, _) => return Ok(decode_allocation(&header.values)),
         (SignalCode::Tcp, _) => return Ok(counted(Signal::Tcp, header.values)),
         (SignalCode::PageFault, _) => return Ok(counted(Signal::PageFault, header.values)),
         (SignalCode::OffCpu, WaitCode::Blocked) => Wait::Blocked,
@@ -111,6 +112,20 @@ fn decode_subject(header: &SampleHeader) -> Result<Vec<Subject>, DecodeError> {
 /// Values of a signal, as its value types have them.
 fn counted(signal: Signal, values: Values) -> Measured {
     Measured::Counted { signal, values }
+}
+
+/// Begin or end of an allocation.
+fn decode_allocation(values: &Values) -> Measured {
+    let value = |place: usize| values.get(place).copied().unwrap_or_default();
+    let address = Avma(value(VALUE_ADDRESS));
+    if value(VALUE_WAS_FREED) != 0 {
+        return Measured::Freed { address };
+    }
+    Measured::Allocated(Allocation {
+        size_bytes: value(VALUE_SIZE_BYTES),
+        address,
+        is_followed: value(VALUE_IS_FOLLOWED) != 0,
+    })
 }
 
 /// Text up to the first zero; foreign bytes are replaced.
@@ -171,7 +186,10 @@ pub fn decode_notice(record: &[u8]) -> Result<Event, DecodeError> {
     let pid = Pid(notice.pid);
     Ok(match kind {
         NoticeKind::UnknownProcess | NoticeKind::UnknownAddress => Event::Unknown { pid },
-        NoticeKind::Exec => Event::Forgotten { pid },
+        NoticeKind::Exec => Event::Forgotten {
+            pid,
+            at: Duration::from_nanos(notice.seen_at_ns),
+        },
     })
 }
 
@@ -186,7 +204,7 @@ mod tests {
         CALL_COMPAT, DecodeError, Measured, Signal, StackEnd, Subject, Syscall, Truncation,
         UserFrame, Wait, decode_sample,
     };
-    use crate::model::{Avma, FileOffset, ObjectId};
+    use crate::model::{Allocation, Avma, FileOffset, ObjectId};
 
     /// The one place that knows how a record is laid out for these tests.
     fn record(verdict: u8, user: &[u64], kernel: &[u64]) -> Vec<u8> {
@@ -265,6 +283,29 @@ mod tests {
             Measured::OnCpu,
             decode_sample(header.as_bytes()).unwrap().measured
         );
+    }
+
+    #[test]
+    fn an_allocation_has_a_begin_and_an_end() {
+        let mut header = SampleHeader {
+            signal: SignalCode::Alloc as u8,
+            values: [4_096, 0x7000, 1, 0],
+            ..SampleHeader::default()
+        };
+        let allocated = Measured::Allocated(Allocation {
+            size_bytes: 4_096,
+            address: Avma(0x7000),
+            is_followed: true,
+        });
+        assert_eq!(
+            allocated,
+            decode_sample(header.as_bytes()).unwrap().measured
+        );
+        header.values = [0, 0x7000, 0, 1];
+        let freed = Measured::Freed {
+            address: Avma(0x7000),
+        };
+        assert_eq!(freed, decode_sample(header.as_bytes()).unwrap().measured);
     }
 
     #[test]

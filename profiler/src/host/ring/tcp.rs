@@ -91,7 +91,8 @@ mod tests {
             side: 2,
             ..TcpPeer::default()
         };
-        assert!(decode_peer(&peer).is_err());
-        assert!(decode_measure(0).is_ok() && decode_measure(10).is_err());
+        decode_peer(&peer).unwrap_err();
+        decode_measure(0).unwrap();
+        decode_measure(10).unwrap_err();
     }
 }

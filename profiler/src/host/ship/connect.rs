@@ -92,9 +92,10 @@ fn read_token(path: &PathBuf) -> Result<MetadataValue<Ascii>, ShipError> {
 /// Certificates as the transport takes them.
 fn tls(config: &ServerTlsConfig) -> Result<ClientTlsConfig, ShipError> {
     let mut tls = ClientTlsConfig::new();
-    if let Some(ca) = &config.ca {
-        tls = tls.ca_certificate(Certificate::from_pem(read(ca)?));
-    }
+    tls = match &config.ca {
+        Some(ca) => tls.ca_certificate(Certificate::from_pem(read(ca)?)),
+        None => tls.with_native_roots(),
+    };
     if let (Some(cert), Some(key)) = (&config.cert, &config.key) {
         tls = tls.identity(Identity::from_pem(read(cert)?, read(key)?));
     }

@@ -28,6 +28,6 @@ mod tests;
 pub use self::{
     counters::{ShipCounters, ShipState},
     error::ShipError,
-    shipper::{Shipper, Target},
+    shipper::{Shipper, TakeBurst, Target},
     spool::Spool,
 };

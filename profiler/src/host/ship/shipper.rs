@@ -24,12 +24,19 @@ use super::{
     spool::Spool,
     stream::{self, End},
 };
-use crate::{clock, model::Batch, wire::v1::encode_batch};
+use crate::{
+    clock,
+    model::{Batch, BurstOrder},
+    wire::v1::encode_batch,
+};
 
 /// Level of compression in the spool: the library's default.
 const COMPRESSION_LEVEL: i32 = 3;
 /// Time between two looks at whether the time to stop is over.
 const STOP_TICK: Duration = Duration::from_millis(50);
+
+/// Takes an order of the service. Must not wait.
+pub type TakeBurst = Box<dyn Fn(BurstOrder) + Send + Sync>;
 
 /// What the one who pushes and the thread that ships share.
 pub(super) struct Shared {
@@ -44,6 +51,8 @@ pub(super) struct Shared {
     refusals: Mutex<(u64, u32)>,
     /// Name of this host.
     pub(super) host: String,
+    /// Takes orders of the service; absent when it is to give none.
+    pub(super) take_burst: Option<TakeBurst>,
     /// What was done.
     pub(super) counters: ShipCounters,
 }
@@ -55,7 +64,8 @@ pub struct Shipper {
 }
 
 impl Shipper {
-    /// Opens the spool in a folder and starts to ship what waits there.
+    /// Opens the spool in a folder and starts to ship what waits there. Orders of the service go to
+    /// `take_burst`; without it the service is told to give none.
     ///
     /// # Errors
     /// A spool that cannot be used. A service that is away is no error.
@@ -64,6 +74,7 @@ impl Shipper {
         spool_size_bytes_max: u64,
         host: String,
         target: Target,
+        take_burst: Option<TakeBurst>,
     ) -> Result<Self, ShipError> {
         let shared = Arc::new(Shared {
             spool: Mutex::new(Spool::open(dir, spool_size_bytes_max)?),
@@ -73,6 +84,7 @@ impl Shipper {
             stop_at_ns: AtomicU64::new(0),
             refusals: Mutex::default(),
             host,
+            take_burst,
             counters: ShipCounters::default(),
         });
         let runtime = runtime::Builder::new_current_thread()

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock,
     wire::v1::{
-        decode_batch, encode_batch,
+        decode_batch, decode_burst, encode_batch,
         generated::{
             self as proto, IngestRequest, IngestResponse, ingest_request, ingest_response,
         },
@@ -65,7 +65,7 @@ pub(super) async fn run(shared: &Shared, progressed: &mut bool) -> Result<End, S
         sender_id: shared.spool().sender().0.to_be_bytes().to_vec(),
         host: shared.host.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        takes_bursts: false,
+        takes_bursts: shared.take_burst.is_some(),
     };
     send(&requests, ingest_request::Message::Hello(hello)).await?;
     let response = client.ingest(ReceiverStream::new(outgoing));
@@ -207,11 +207,26 @@ impl Stream<'_> {
                 self.slow_until = clock::monotonic() + wait;
                 self.progressed_at = self.slow_until;
             }
-            // Of bursts it was told that this daemon takes none.
-            Some(ingest_response::Message::Burst(_) | ingest_response::Message::Welcome(_))
-            | None => {}
+            Some(ingest_response::Message::Burst(order)) => self.take_burst(order),
+            Some(ingest_response::Message::Welcome(_)) | None => {}
         }
         Ok(false)
+    }
+
+    /// Passes an order on. One that cannot be is left out: it is no reason to end the stream.
+    fn take_burst(&self, order: proto::BurstOrder) {
+        let Some(take_burst) = &self.shared.take_burst else {
+            return;
+        };
+        match decode_burst(order) {
+            Ok(order) => take_burst(order),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "an order is left out"
+                );
+            }
+        }
     }
 
     /// Batches up to a number are durable.

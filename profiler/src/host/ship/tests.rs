@@ -175,7 +175,7 @@ fn shipper(dir: &Path, address: SocketAddr) -> Shipper {
         server: format!("http://{address}"),
         ..Target::default()
     };
-    Shipper::start(dir, 1 << 20, "here".to_owned(), target).unwrap()
+    Shipper::start(dir, 1 << 20, "here".to_owned(), target, None).unwrap()
 }
 
 /// A window with the same two stacks as every other one, and one of its own.
@@ -297,7 +297,7 @@ fn windows_that_are_dropped_are_told() {
         server: format!("http://{address}"),
         ..Target::default()
     };
-    let shipper = Shipper::start(dir.path(), 128 << 10, "here".to_owned(), target).unwrap();
+    let shipper = Shipper::start(dir.path(), 128 << 10, "here".to_owned(), target, None).unwrap();
     let count = 1500;
     for number in 0..count {
         shipper.push(batch(number));
@@ -324,7 +324,7 @@ fn the_token_goes_with_the_stream_and_can_be_replaced() {
         ..Target::default()
     };
     let spool = dir.path().join("spool");
-    let shipper = Shipper::start(&spool, 1 << 20, "here".to_owned(), target.clone()).unwrap();
+    let shipper = Shipper::start(&spool, 1 << 20, "here".to_owned(), target.clone(), None).unwrap();
     until("connects", &shipper, |state| state.connects == 1);
     std::fs::write(&token_file, "secret-2\n").unwrap();
     shipper.retarget(target);

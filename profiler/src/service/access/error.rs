@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use tokio_rustls::rustls::{self, pki_types::pem};
+use rustls::pki_types::pem;
 
 /// Why tokens or certificates cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -126,7 +126,8 @@ fn matchers(selector: &str) -> Result<Matchers, QueryError> {
         if matcher.name == PROFILE_TYPE && matcher.kind == MatchKind::Equal {
             matchers.types.push(matcher.value);
         } else {
-            matcher.name = our_label(&matcher.name).to_owned();
+            let name = our_label(&matcher.name).to_owned();
+            matcher.name = name;
             matchers.on_labels.push(matcher);
         }
     }

@@ -112,7 +112,16 @@ fn names(code: Code) -> (StatusCode, &'static str) {
         Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         // The codes above are all that questions end with.
-        _ => (StatusCode::INTERNAL_SERVER_ERROR, "unknown"),
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::DataLoss
+        | Code::Unauthenticated => (StatusCode::INTERNAL_SERVER_ERROR, "unknown"),
     }
 }
 

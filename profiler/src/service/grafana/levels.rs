@@ -15,7 +15,7 @@ const OTHER: &str = "other";
 /// A tree by levels; `N` weights stand beside each other in each node.
 pub(super) struct Levels<const N: usize> {
     pub(super) names: Vec<String>,
-    pub(super) levels: Vec<Level>,
+    pub(super) rows: Vec<Level>,
     pub(super) totals: [i64; N],
     pub(super) own_max: i64,
 }
@@ -57,7 +57,7 @@ impl<const N: usize> Levels<N> {
         }
         Self {
             names: names.texts,
-            levels: (levels.into_iter())
+            rows: (levels.into_iter())
                 .map(|level| Level {
                     values: level.values,
                 })
@@ -112,7 +112,7 @@ pub(super) fn flame_graph(tree: &Tree<1>) -> Option<FlameGraph> {
     let [total] = levels.totals;
     (0 < total).then_some(FlameGraph {
         names: levels.names,
-        levels: levels.levels,
+        levels: levels.rows,
         total,
         max_self: levels.own_max,
     })
@@ -124,7 +124,7 @@ pub(super) fn diff(tree: &Tree<2>) -> FlameGraphDiff {
     let [left, right] = levels.totals;
     FlameGraphDiff {
         names: levels.names,
-        levels: levels.levels,
+        levels: levels.rows,
         total: left.saturating_add(right),
         max_self: levels.own_max,
         left_ticks: left,

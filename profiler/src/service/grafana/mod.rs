@@ -16,6 +16,3 @@ mod limits;
 mod service;
 
 pub use self::service::routes;
-
-#[cfg(test)]
-mod tests;

@@ -61,7 +61,7 @@ struct Querier {
 pub fn routes(reader: Arc<Reader>) -> Router {
     let querier = Querier {
         reader,
-        gate: Gate::new(),
+        gate: Gate::default(),
     };
     let path = |name: &str| format!("{SERVICE}/{name}");
     Router::new()

@@ -196,8 +196,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Hands a message over, again and again while the store has no room. Meanwhile nothing more is
-    /// read from the client.
+    /// Hands a message over, again and again while the store has no room and nothing before it
+    /// failed. Meanwhile nothing more is read from the client.
     async fn deliver(&self, turn: Turn, frame: &Bytes) -> Result<Delivery, Ended> {
         loop {
             let (ingest, client) = (Arc::clone(&self.ingest), Arc::clone(&self.client));
@@ -208,7 +208,11 @@ impl Stream {
                 Delivery::Full { reason } => {
                     self.ingest.note_full(&reason);
                     self.outgoing.send(slow_down(FULL_WAIT, &reason)).await?;
-                    sleep(FULL_WAIT).await;
+                    let settled_no_more = timeout(FULL_WAIT, self.pending.closed()).await;
+                    if settled_no_more.is_ok() {
+                        // One before this failed, and has to come again before it.
+                        return Ok(Delivery::Full { reason });
+                    }
                 }
                 taken @ Delivery::Taken(_) => {
                     self.ingest.note_room();

@@ -8,18 +8,18 @@ use super::limits::FILE_SIZE_BYTES_MAX;
 
 /// One file.
 #[derive(Debug)]
-pub(super) struct PageFile {
+pub(in crate::service) struct PageFile {
     /// As asked for, with a slash in front.
-    pub(super) path: &'static str,
+    pub(in crate::service) path: &'static str,
     /// Packed by gzip.
-    pub(super) gzip: &'static [u8],
+    pub(in crate::service) gzip: &'static [u8],
     /// Packed by Brotli.
-    pub(super) brotli: &'static [u8],
+    pub(in crate::service) brotli: &'static [u8],
 }
 
 /// How a file travels.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Packing {
+pub(in crate::service) enum Packing {
     /// Brotli.
     Brotli,
     /// gzip.
@@ -29,7 +29,7 @@ pub(super) enum Packing {
 }
 
 /// All files of the page; none in a build without it.
-pub(super) static FILES: &[PageFile] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
+pub(in crate::service) static FILES: &[PageFile] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
 /// Endings of names, with what such files are.
 const TYPES: [(&str, &str); 6] = [
@@ -43,18 +43,18 @@ const TYPES: [(&str, &str); 6] = [
 
 impl PageFile {
     /// The file of a path.
-    pub(super) fn find(path: &str) -> Option<&'static Self> {
+    pub(in crate::service) fn find(path: &str) -> Option<&'static Self> {
         FILES.iter().find(|file| file.path == path)
     }
 
     /// What the file is.
-    pub(super) fn content_type(&self) -> &'static str {
+    pub(in crate::service) fn content_type(&self) -> &'static str {
         let known = TYPES.iter().find(|(ending, _)| self.path.ends_with(ending));
         known.map_or("application/octet-stream", |(_, content_type)| content_type)
     }
 
     /// The file unpacked, for the few who can unpack nothing.
-    pub(super) fn plain(&self) -> std::io::Result<Vec<u8>> {
+    pub(in crate::service) fn plain(&self) -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut reader = GzDecoder::new(self.gzip).take(FILE_SIZE_BYTES_MAX);
         reader.read_to_end(&mut bytes)?;
@@ -64,7 +64,7 @@ impl PageFile {
 
 impl Packing {
     /// The best one that a client takes, by its header `accept-encoding`.
-    pub(super) fn best(accepted: &str) -> Self {
+    pub(in crate::service) fn best(accepted: &str) -> Self {
         let takes = |name: &str| accepted.split(',').any(|word| is_taken(word, name));
         if takes("br") {
             Self::Brotli
@@ -76,7 +76,7 @@ impl Packing {
     }
 
     /// As the header `content-encoding` names it.
-    pub(super) fn name(self) -> Option<&'static str> {
+    pub(in crate::service) fn name(self) -> Option<&'static str> {
         match self {
             Self::Brotli => Some("br"),
             Self::Gzip => Some("gzip"),

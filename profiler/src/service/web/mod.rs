@@ -8,10 +8,7 @@
 //! The page is written in `web/` at the root of the repository. A build without it says so.
 
 mod answer;
-mod file;
+pub(super) mod file;
 mod limits;
 
 pub use self::answer::routes;
-
-#[cfg(test)]
-mod tests;

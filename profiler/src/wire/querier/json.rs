@@ -47,6 +47,7 @@ pub(super) mod whole {
     use super::{Deserializer, Serializer, Whole};
 
     /// Writes a text.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
     pub(in super::super) fn serialize<S: Serializer>(
         number: &i64,
         serializer: S,

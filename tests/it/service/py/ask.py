@@ -1,11 +1,12 @@
 """Asks a service everything over reflection: no code generated from our definitions.
 
-Usage: ask.py HOST:PORT HOST_NAME FUNCTION. Prints one JSON object: the services that are listed, and
+Usage: ask.py HOST:PORT HOST_NAME FUNCTION LIVE_HOST. The daemon of LIVE_HOST is connected. Prints one JSON object: the services that are listed, and
 the answer of each query as the protobuf library turns it into JSON.
 """
 
 import json
 import sys
+from itertools import islice
 
 import grpc
 from google.protobuf import descriptor_pool, json_format, message_factory
@@ -20,7 +21,7 @@ PATIENCE_S = 20
 def caller(channel, pool):
     service = pool.FindServiceByName(SERVICE)
 
-    def call(name, fields):
+    def call(name, fields, parts_max=None):
         method = service.methods_by_name[name]
         request_type = message_factory.GetMessageClass(method.input_type)
         response_type = message_factory.GetMessageClass(method.output_type)
@@ -32,7 +33,9 @@ def caller(channel, pool):
         }
         if method.server_streaming:
             stream = channel.unary_stream(path, **codec)(request, timeout=PATIENCE_S)
-            return [json_format.MessageToDict(part) for part in stream]
+            parts = [json_format.MessageToDict(part) for part in islice(stream, parts_max)]
+            stream.cancel()
+            return parts
         answer = channel.unary_unary(path, **codec)(request, timeout=PATIENCE_S)
         return json_format.MessageToDict(answer)
 
@@ -40,7 +43,7 @@ def caller(channel, pool):
 
 
 def main():
-    target, host, function = sys.argv[1:4]
+    target, host, function, live_host = sys.argv[1:5]
     channel = grpc.insecure_channel(target)
     database = ProtoReflectionDescriptorDatabase(channel)
     call = caller(channel, descriptor_pool.DescriptorPool(database))
@@ -61,6 +64,9 @@ def main():
         "Top": call("Top", {"selection": selection, "limit": 20}),
         "Diff": call("Diff", {"before": selection, "after": selection}),
         "Function": call("Function", {"selection": selection, "function": function}),
+        # In this order: the daemon goes when it has its order.
+        "Watch": call("Watch", {"selector": f'{{host="{live_host}"}}'}, parts_max=2),
+        "Burst": call("Burst", {"host": live_host, "rateHz": 499, "durationNs": "30000000000", "pids": [1]}),
         "Export": call("Export", {"selection": selection, "format": "EXPORT_FORMAT_COLLAPSED"}),
     }
     print(json.dumps(answers))

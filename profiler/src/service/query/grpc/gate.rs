@@ -40,13 +40,15 @@ pub struct Gate {
     waiting: Arc<AtomicUsize>,
 }
 
-impl Gate {
+impl Default for Gate {
     /// A gate as wide as this machine.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Self::of_width(cores * WORKERS_PER_CORE)
     }
+}
 
+impl Gate {
     /// A gate for so many workers.
     fn of_width(workers: usize) -> Self {
         Self {

@@ -63,7 +63,7 @@ pub fn server(reader: Arc<Reader>, live: Live, guide: Arc<Guide>) -> QueryServic
         reader,
         live,
         guide,
-        gate: Gate::new(),
+        gate: Gate::default(),
         watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
     };
     QueryServiceServer::new(answers)

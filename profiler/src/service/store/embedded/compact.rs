@@ -334,7 +334,9 @@ fn merge_hosts(parts: &mut NewParts<'_>, hour: u64, group: &[Arc<Part>]) -> Resu
     sort_hosts(&mut rows);
     for resolution in levels(Kind::Hosts, base) {
         let step = resolution.step_ns();
-        rows.iter_mut().for_each(|row| row.ts -= row.ts % step);
+        for row in &mut rows {
+            row.ts -= row.ts % step;
+        }
         rows.dedup_by(|next, sum| {
             let is_equal = (next.ts, &next.host, &next.signal) == (sum.ts, &sum.host, &sum.signal);
             if is_equal {

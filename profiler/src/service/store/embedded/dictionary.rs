@@ -355,7 +355,7 @@ mod tests {
         let mut other_stack = stack;
         other_stack.hash = StackHash(9 << 64 | 8);
         again.stacks.push(other_stack.clone());
-        unnamed.naming = named.naming.clone();
+        unnamed.naming = named.naming;
         again.frames.push(unnamed.clone());
         dictionary.leave_out_known(&mut again);
         assert_eq!(vec![unnamed], again.frames, "a name for what had none");

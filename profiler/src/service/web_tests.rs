@@ -1,7 +1,9 @@
 //! The page over its sockets, and what it chooses for whom.
 
-use super::file::{FILES, Packing};
-use crate::service::fixture::Running;
+use crate::service::{
+    fixture::Running,
+    web::file::{FILES, Packing},
+};
 
 #[test]
 fn the_best_packing_that_is_taken_is_chosen() {

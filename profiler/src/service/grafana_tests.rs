@@ -1,6 +1,6 @@
 //! What Grafana's data source calls, against a real service on loopback.
 
-use prost::Message;
+use prost::Message as _;
 
 use crate::{
     render::{self, Format},
