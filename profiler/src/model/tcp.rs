@@ -68,6 +68,20 @@ pub enum TcpMeasure {
 }
 
 impl TcpMeasure {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Connect,
+        Self::Refused,
+        Self::TimedOut,
+        Self::Abandoned,
+        Self::AcceptQueue,
+        Self::FirstByte,
+        Self::RoundTrip,
+        Self::Retransmits,
+        Self::BytesSent,
+        Self::BytesReceived,
+    ];
+
     /// The word for it in tables.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -22,8 +22,8 @@ use tonic::{Request, Status, Streaming, transport::Channel};
 use super::{
     run::Service,
     store::{
-        Appended, FrameHashes, GroupTotals, HostFacts, MemoryStore, MergedStacks, QueryLimits,
-        SeriesInfo, Store, StoreError,
+        Appended, FrameHashes, GroupStacks, GroupTotals, HostFacts, MemoryStore, MergedStacks,
+        QueryLimits, SeriesInfo, Store, StoreError,
     },
 };
 use crate::{
@@ -124,6 +124,15 @@ impl Store for HeldStore {
         limits: &QueryLimits,
     ) -> Result<MergedStacks, StoreError> {
         self.inner.merge_stacks(selection, limits)
+    }
+
+    fn merge_stacks_by(
+        &self,
+        selection: &Selection,
+        group_by: &[String],
+        limits: &QueryLimits,
+    ) -> Result<Vec<GroupStacks>, StoreError> {
+        self.inner.merge_stacks_by(selection, group_by, limits)
     }
 
     fn totals(

@@ -30,6 +30,7 @@ mod off_cpu;
 mod rows;
 mod sick;
 mod syscall;
+mod tables;
 mod tcp;
 mod up;
 mod watch;

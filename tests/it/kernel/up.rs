@@ -32,7 +32,7 @@ const SECONDS: u32 = 20;
 const SHARE_MIN: f64 = 0.02;
 
 /// Starts `profiler up` on a folder.
-fn up(data: &Path, arguments: &[&str]) -> Server {
+pub(super) fn up(data: &Path, arguments: &[&str]) -> Server {
     let mut command = Command::new(product().unwrap());
     command.args(["up", "--listen", "127.0.0.1:0", "--data"]);
     Server::start_command(command.arg(data).args(arguments)).unwrap()

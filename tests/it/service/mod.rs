@@ -5,5 +5,6 @@ mod client;
 mod crash;
 mod fleet;
 mod foreign;
+mod tables;
 pub(crate) mod totals;
 mod web;

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::{
     UsageError,
     format::Form,
+    tables::{HeapArgs, LeaksArgs, TableArgs},
     time::{Length, Moment},
 };
 use crate::{clock, wire::v1::generated as v1};
@@ -29,6 +30,8 @@ Examples:
   profiler query diff '{service=\"api\"}' --last 1h --offset 1d
   profiler query series --group-by service --last 6h
   profiler query function malloc
+  profiler query syscalls --last 5m                        like strace -c, of everything
+  profiler query leaks '{service=\"api\"}' --last 2h
 
 Exit codes: 0 done, 1 the question failed, 2 wrong usage, 4 the service cannot be reached.")]
 pub struct QueryArgs {
@@ -145,6 +148,45 @@ Examples:
   profiler query alerts --silence 'db*' --for 2h --comment 'known, being moved'
   profiler query alerts --unsilence 3")]
     Alerts(AlertsArgs),
+    /// System calls: how many, how they failed, how long they took
+    #[command(after_help = "\
+The signal is recorded by `profiler up -e cpu,syscall`. Every call is counted; percentiles are upper
+bounds of the buckets that lengths are counted in.
+
+Examples:
+  profiler query syscalls --last 5m
+  profiler query syscalls '{comm=\"nginx\"}' --by pid --top 10
+  profiler query syscalls --by '' --json                       all programs together")]
+    Syscalls(TableArgs),
+    /// TCP connections: how long they took, what failed, retransmits and bytes, by far end
+    #[command(after_help = "\
+The signal is recorded by `profiler up -e cpu,tcp`. Everything is counted; percentiles are upper bounds
+of the buckets that times are counted in. A row without a port is that of a server.
+
+Examples:
+  profiler query tcp --last 5m
+  profiler query tcp '{service=\"api\"}' --by service,host
+  profiler query tcp --by '' --json                            all programs together")]
+    Tcp(TableArgs),
+    /// Memory: what allocates how much, and what of it lives
+    #[command(after_help = "\
+The signal is recorded by `profiler up -e cpu,alloc`; the numbers are estimates without bias. What lives
+is what was allocated in the time asked for less what was freed in it.
+
+Examples:
+  profiler query heap '{comm=\"nginx\"}' --last 1h
+  profiler query heap --by service --stacks --top 10")]
+    Heap(HeapArgs),
+    /// Memory that keeps growing: where, by how much an hour, and how sure
+    #[command(after_help = "\
+The signal is recorded by `profiler up -e cpu,alloc`. Growth is looked at in twelve slices of the time
+asked for; what may be chance, among as many stacks as there are, is left out without --all.
+
+Examples:
+  profiler query leaks --last 2h
+  profiler query leaks '{service=\"api\"}' --last 1d --functions
+  profiler query leaks --by host,pid --all --json")]
+    Leaks(LeaksArgs),
     /// Hosts, when they were last heard of, and how good their data is
     #[command(after_help = "\
 Example:

@@ -22,7 +22,7 @@ fn value_type(message: Option<&v1::ValueType>) -> Value {
 }
 
 /// How often something happened, by cause.
-fn counts(counts: &[v1::Count]) -> Value {
+pub(super) fn counts(counts: &[v1::Count]) -> Value {
     let entries = counts
         .iter()
         .map(|count| (count.cause.clone(), count.count.into()));
@@ -30,7 +30,7 @@ fn counts(counts: &[v1::Count]) -> Value {
 }
 
 /// How good the data is.
-fn quality(message: Option<&Quality>) -> Value {
+pub(super) fn quality(message: Option<&Quality>) -> Value {
     let Some(quality) = message else {
         return Value::Null;
     };
@@ -63,7 +63,7 @@ fn kind(kind: i32) -> Value {
 }
 
 /// Labels by name.
-fn labels(labels: &[v1::Label]) -> Value {
+pub(super) fn labels(labels: &[v1::Label]) -> Value {
     let entries = labels
         .iter()
         .map(|label| (label.name.clone(), label.value.clone().into()));

@@ -17,6 +17,7 @@ mod listing;
 mod regressions;
 mod run;
 mod series;
+mod tables;
 mod text;
 mod time;
 mod top;

@@ -14,7 +14,9 @@ use super::{
     client::{Client, ask, connect, refused},
     diff, flame_graph,
     format::Forms,
-    function, json, listing, regressions, series, top, watch,
+    function, json, listing, regressions, series,
+    tables::{self, HeapArgs, LeaksArgs, TableArgs},
+    top, watch,
 };
 use crate::{cli::exit::print, wire::v1::generated::BurstRequest};
 
@@ -53,6 +55,10 @@ async fn answer(args: &QueryArgs) -> anyhow::Result<()> {
         QuestionArgs::Bottlenecks(asked) => what_is_wrong(&mut client, to, asked),
         QuestionArgs::Regressions(asked) => what_changed(&mut client, to, asked),
         QuestionArgs::Alerts(asked) => what_is_alerted(to, asked),
+        QuestionArgs::Syscalls(asked) => what_is_called(&mut client, to, asked),
+        QuestionArgs::Tcp(asked) => what_is_connected(&mut client, to, asked),
+        QuestionArgs::Heap(asked) => what_is_kept(&mut client, to, asked),
+        QuestionArgs::Leaks(asked) => what_grows(&mut client, to, asked),
         QuestionArgs::Hosts(asked) => Box::pin(listing::hosts(&mut client, to, asked)),
         QuestionArgs::Watch(asked) => Box::pin(watch::run(&mut client, to, asked)),
         QuestionArgs::Burst(asked) => Box::pin(burst(&mut client, to, asked)),
@@ -72,6 +78,10 @@ fn check_form(question: &QuestionArgs) -> Result<(), UsageError> {
         QuestionArgs::Signals(asked) => (&asked.output, Forms::of_text("signals")),
         QuestionArgs::Function(asked) => (&asked.output, Forms::of_text("function")),
         QuestionArgs::Hosts(asked) => (&asked.output, Forms::of_text("hosts")),
+        QuestionArgs::Syscalls(asked) => (&asked.output, Forms::of_text("syscalls")),
+        QuestionArgs::Tcp(asked) => (&asked.output, Forms::of_text("tcp")),
+        QuestionArgs::Heap(asked) => (&asked.table.output, Forms::of_text("heap")),
+        QuestionArgs::Leaks(asked) => (&asked.table.output, Forms::of_text("leaks")),
         // The others check as they begin.
         QuestionArgs::Watch(_)
         | QuestionArgs::Burst(_)
@@ -99,6 +109,42 @@ fn what_changed<'a>(
     asked: &'a RegressionsArgs,
 ) -> Answered<'a> {
     Box::pin(regressions::run(client, to, asked))
+}
+
+/// Asks for system calls.
+fn what_is_called<'a>(
+    client: &'a mut Client,
+    to: &'a ConnectionArgs,
+    asked: &'a TableArgs,
+) -> Answered<'a> {
+    Box::pin(tables::syscalls(client, to, asked))
+}
+
+/// Asks for TCP connections.
+fn what_is_connected<'a>(
+    client: &'a mut Client,
+    to: &'a ConnectionArgs,
+    asked: &'a TableArgs,
+) -> Answered<'a> {
+    Box::pin(tables::tcp(client, to, asked))
+}
+
+/// Asks for the heap.
+fn what_is_kept<'a>(
+    client: &'a mut Client,
+    to: &'a ConnectionArgs,
+    asked: &'a HeapArgs,
+) -> Answered<'a> {
+    Box::pin(tables::heap(client, to, asked))
+}
+
+/// Asks for leaks.
+fn what_grows<'a>(
+    client: &'a mut Client,
+    to: &'a ConnectionArgs,
+    asked: &'a LeaksArgs,
+) -> Answered<'a> {
+    Box::pin(tables::leaks(client, to, asked))
 }
 
 /// Asks for alerts.

@@ -202,7 +202,7 @@ pub struct Evidence {
     pub page_fault: SignalTable,
     /// `[ns, events]`
     pub tcp: SignalTable,
-    /// `[events, amount]`; levels are endpoint, side, measure, length.
+    /// `[events, ns, bytes]`; levels are endpoint, side, measure, length.
     pub tcp_counts: SignalTable,
 }
 

@@ -35,6 +35,26 @@ impl Histogram {
         self.0.iter().map(|bucket| bucket.count).sum()
     }
 
+    /// Adds another one.
+    pub fn merge(&mut self, other: &Self) {
+        self.0.extend_from_slice(&other.0);
+    }
+
+    /// The upper bound of the bucket that a share of all ends in: the share is below it for sure,
+    /// whatever the lengths within buckets are. Absent when there are none.
+    pub fn bound(&self, share: f64) -> Option<f64> {
+        let mut buckets = self.0.clone();
+        buckets.retain(|bucket| 0.0 < bucket.count);
+        buckets.sort_by(|a, b| a.high.total_cmp(&b.high));
+        let rank = share * self.count();
+        let mut below = 0.0;
+        let reached = buckets.iter().find(|bucket| {
+            below += bucket.count;
+            rank <= below
+        });
+        reached.or(buckets.last()).map(|bucket| bucket.high)
+    }
+
     /// The length that a share of all is below, with its interval; absent when there are none.
     /// Within a bucket, lengths are taken to be spread evenly.
     pub fn quantile(&self, share: f64) -> Option<Interval> {
@@ -134,5 +154,21 @@ mod tests {
         assert!((p95.value - 3e6).abs() < 1.0, "{p95:?}");
         assert!(1e6 < p95.low && p95.low < p95.value && p95.value < p95.high);
         assert_eq!(None, Histogram::default().quantile(0.5));
+    }
+
+    #[test]
+    fn a_bound_is_that_of_the_bucket_in_which_a_share_is_reached() {
+        let mut lengths = Histogram::default();
+        assert_eq!(None, lengths.bound(0.5));
+        lengths.add("2 ms .. 4 ms", 5.0);
+        let mut first = Histogram::default();
+        first.add("1 ms .. 2 ms", 95.0);
+        first.add("1 s .. 2 s", 0.0);
+        lengths.merge(&first);
+        let bounds = [0.0, 0.5, 0.95, 0.951, 1.0].map(|share| lengths.bound(share).unwrap());
+        assert_eq!(
+            "[2000000.0, 2000000.0, 2000000.0, 4000000.0, 4000000.0]",
+            format!("{bounds:?}")
+        );
     }
 }

@@ -15,6 +15,7 @@ mod error;
 mod evidence;
 mod find;
 mod finding;
+mod growth;
 mod histogram;
 pub mod limits;
 mod rules;
@@ -28,6 +29,7 @@ pub use self::{
     evidence::{Evidence, Path, SignalTable, Site, ThreadUse},
     find::find,
     finding::{Finding, FindingKind, Number, Severity, Unit},
+    growth::{GROWTH_SLICES_LEAST, Growth, growths},
     histogram::Histogram,
     rules::Rules,
     statistics::{Interval, proportion},

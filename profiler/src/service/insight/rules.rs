@@ -150,6 +150,12 @@ impl Rules {
         Ok(rules)
     }
 
+    /// The place that memory of a stack was allocated for: the innermost function that is neither of
+    /// an allocator nor of a library, as its place in [`SignalTable::sites`].
+    pub fn allocation_site(&self, table: &SignalTable, path: &Path) -> Option<u32> {
+        self.frames.allocation_site(table, path)
+    }
+
     /// Checks the order of all thresholds.
     fn check(&self) -> Result<(), RulesError> {
         let all = [

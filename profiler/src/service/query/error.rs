@@ -59,6 +59,17 @@ pub enum QueryError {
         /// What there is.
         known: Vec<String>,
     },
+    /// Nobody recorded the signal of a table.
+    #[error(
+        "no host recorded `{signal}` in this time; start `profiler up` with `-e cpu,{event}`, or the \
+         daemon with `signals = [\"cpu\", \"{event}\"]` in its configuration, or ask for a longer time"
+    )]
+    NotRecorded {
+        /// The signal.
+        signal: &'static str,
+        /// The word of the command line that has it recorded.
+        event: &'static str,
+    },
     /// Two selections that count in different units.
     #[error("one selection counts {before}, the other {after}; only equal units can be compared")]
     Units {

@@ -17,6 +17,8 @@ pub const NODES_MIN: usize = 2;
 pub const ROWS_MAX: usize = 10_000;
 /// Rows of a table when the question does not say.
 pub const ROWS_DEFAULT: usize = 100;
+/// Most rows of a table in which each row has a stack: a hundred names each.
+pub const STACK_ROWS_MAX: usize = 1_000;
 /// Callers and callees of a function when the question does not say.
 pub const NEIGHBOURS_DEFAULT: usize = 20;
 /// Most values of a label in one answer.

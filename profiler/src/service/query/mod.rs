@@ -23,6 +23,7 @@ mod question;
 mod reader;
 mod selector;
 mod series;
+mod tables;
 mod top;
 mod tree;
 
@@ -46,6 +47,10 @@ pub use self::{
     reader::Reader,
     selector::{Found, SelectorError, SelectorProblem, parse_selector},
     series::{Trend, trend},
+    tables::{
+        CallRow, Calls, HeapRow, LeakRow, Leaks, MemoryPlace, MemoryRows, Table, TableAsk, TcpRow,
+        TcpTimes, heap, leaks, syscalls, tcp,
+    },
     top::{By, Row, Top, top},
     tree::{Level, Node, Tree},
 };

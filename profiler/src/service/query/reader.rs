@@ -11,7 +11,9 @@ use super::{
 use crate::{
     clock,
     model::{Labels, Selection, StackId, TimeRange},
-    service::store::{GroupTotals, HostFacts, MergedStacks, QueryLimits, Store, TotalsPoint},
+    service::store::{
+        GroupStacks, GroupTotals, HostFacts, MergedStacks, QueryLimits, Store, TotalsPoint,
+    },
 };
 
 /// Length of the pieces that are kept.
@@ -94,6 +96,25 @@ impl Reader {
         let merged = Arc::new(self.store.merge_stacks(piece, limits)?);
         self.keep(piece.range, asked, Kept::Stacks(Arc::clone(&merged)));
         Ok(merged)
+    }
+
+    /// Summed values of each stack of a selection, apart by some labels. Not kept: there are as many
+    /// answers as there are ways to divide.
+    ///
+    /// # Errors
+    /// As [`Store::merge_stacks_by`]; more stacks than one answer may look at.
+    pub fn merged_by(
+        &self,
+        selection: &Selection,
+        group_by: &[String],
+        limits: &QueryLimits,
+    ) -> Result<Vec<GroupStacks>, QueryError> {
+        let groups = self.store.merge_stacks_by(selection, group_by, limits)?;
+        let stacks = groups.iter().map(|group| group.stacks.len()).sum();
+        if STACKS_MAX < stacks {
+            return Err(QueryError::TooManyStacks { stacks });
+        }
+        Ok(groups)
     }
 
     /// Totals of a selection by step of time.

@@ -137,6 +137,22 @@ fn compare_selection(expected: &dyn Store, actual: &dyn Store, selection: &Selec
         stacks(actual),
         "stacks {when} {selection:?}"
     );
+    for group_by in [
+        vec![],
+        vec!["service".to_owned(), "nothing".to_owned()],
+        vec!["comm".to_owned()],
+    ] {
+        let groups = |store: &dyn Store| {
+            store
+                .merge_stacks_by(selection, &group_by, &limits)
+                .unwrap()
+        };
+        assert_eq!(
+            groups(expected),
+            groups(actual),
+            "stacks {when} by {group_by:?} {selection:?}"
+        );
+    }
     let series = |store: &dyn Store| store.series(selection).unwrap();
     assert_eq!(
         series(expected),

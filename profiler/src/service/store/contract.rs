@@ -90,6 +90,15 @@ pub struct MergedStacks {
     pub rows_read: u64,
 }
 
+/// Summed values of each stack of the series that share some labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupStacks {
+    /// The labels they share.
+    pub labels: Labels,
+    /// Each stack once, in order of id.
+    pub stacks: Vec<(StackId, u64)>,
+}
+
 /// Total of one step of time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TotalsPoint {
@@ -159,6 +168,18 @@ pub trait Store: Send + Sync {
         selection: &Selection,
         limits: &QueryLimits,
     ) -> Result<MergedStacks, StoreError>;
+
+    /// Summed values of each stack of a selection, apart for each combination of `group_by`, in order
+    /// of labels. Values are those of [`Store::merge_stacks`].
+    ///
+    /// # Errors
+    /// As [`Store::merge_stacks`].
+    fn merge_stacks_by(
+        &self,
+        selection: &Selection,
+        group_by: &[String],
+        limits: &QueryLimits,
+    ) -> Result<Vec<GroupStacks>, StoreError>;
 
     /// Totals of a selection by step of time, one line for each combination of `group_by`.
     ///

@@ -9,8 +9,9 @@ use std::{
 };
 
 use super::{
-    Appended, FrameHashes, GroupTotals, HostFacts, MergedStacks, QueryLimits, SeriesInfo, Store,
-    StoreError, TotalsPoint, column::columns_of, matching::LabelFilter, quality_sum::QualitySum,
+    Appended, FrameHashes, GroupStacks, GroupTotals, HostFacts, MergedStacks, QueryLimits,
+    SeriesInfo, Store, StoreError, TotalsPoint, column::columns_of, matching::LabelFilter,
+    quality_sum::QualitySum,
 };
 use crate::model::{
     Batch, FrameDefinition, FrameId, HostWindow, Labels, Naming, ProfileType, Selection, SenderId,
@@ -161,6 +162,14 @@ fn step_start(at: Duration, step: Duration) -> Duration {
     at.saturating_sub(Duration::from_nanos(u64::try_from(rest).unwrap_or(0)))
 }
 
+/// The labels that series are put together by.
+fn shared(labels: &Labels, group_by: &[String]) -> Labels {
+    (labels.iter())
+        .filter(|(name, _value)| group_by.contains(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
 impl Store for MemoryStore {
     fn append(
         &self,
@@ -204,6 +213,28 @@ impl Store for MemoryStore {
         Ok(MergedStacks { stacks, rows_read })
     }
 
+    fn merge_stacks_by(
+        &self,
+        selection: &Selection,
+        group_by: &[String],
+        limits: &QueryLimits,
+    ) -> Result<Vec<GroupStacks>, StoreError> {
+        let data = self.data();
+        let hits = data.hits(selection)?;
+        check_rows(&hits, limits)?;
+        let mut groups: BTreeMap<Labels, BTreeMap<StackId, u64>> = BTreeMap::new();
+        for hit in hits {
+            let stacks = groups.entry(shared(hit.labels, group_by)).or_default();
+            let sum = stacks.entry(hit.stack).or_default();
+            *sum = sum.saturating_add(hit.value);
+        }
+        let to_group = |(labels, stacks): (Labels, BTreeMap<StackId, u64>)| GroupStacks {
+            labels,
+            stacks: stacks.into_iter().collect(),
+        };
+        Ok(groups.into_iter().map(to_group).collect())
+    }
+
     fn totals(
         &self,
         selection: &Selection,
@@ -216,11 +247,7 @@ impl Store for MemoryStore {
         check_rows(&hits, limits)?;
         let mut groups: BTreeMap<Labels, BTreeMap<Duration, u64>> = BTreeMap::new();
         for hit in hits {
-            let labels = (hit.labels.iter())
-                .filter(|(name, _value)| group_by.contains(name))
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect();
-            let points = groups.entry(labels).or_default();
+            let points = groups.entry(shared(hit.labels, group_by)).or_default();
             let sum = points.entry(step_start(hit.start, step)).or_default();
             *sum = sum.saturating_add(hit.value);
         }

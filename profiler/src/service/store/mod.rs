@@ -19,8 +19,8 @@ mod quality_sum;
 pub(crate) use self::memory::MemoryStore;
 pub use self::{
     contract::{
-        Appended, FrameHashes, GroupTotals, HostFacts, MergedStacks, QueryLimits, SeriesInfo,
-        Store, StoreError, TotalsPoint,
+        Appended, FrameHashes, GroupStacks, GroupTotals, HostFacts, MergedStacks, QueryLimits,
+        SeriesInfo, Store, StoreError, TotalsPoint,
     },
     embedded::{EmbeddedStore, StoreHealth, StoreOptions, StoreStats},
     matching::LabelFilter,

@@ -184,7 +184,7 @@ fn retransmits_at(look: &Look<'_>, endpoint: &str) -> Option<Finding> {
         measured(look.evidence, is_wanted).0
     };
     let again = of("retransmits").values[0];
-    let [sends, sent_bytes, ..] = of("bytes_sent").values;
+    let [sends, _time, sent_bytes, ..] = of("bytes_sent").values;
     let segments = (sent_bytes / rule.segment_bytes).max(sends) + again;
     if again < rule.events_least {
         return None;
@@ -234,7 +234,7 @@ mod tests {
     };
 
     /// A minute of the network.
-    fn network(counts: &[(&str, [u64; 2])]) -> Evidence {
+    fn network(counts: &[(&str, [u64; 3])]) -> Evidence {
         Evidence {
             tcp_counts: table(counts),
             tcp: table(&[
@@ -250,15 +250,15 @@ mod tests {
         let found = first(&network(&[
             (
                 "10.0.0.1:5432;client;first_byte;1 ms .. 2 ms",
-                [50, 75_000_000],
+                [50, 75_000_000, 0],
             ),
             (
                 "10.0.0.1:5432;client;first_byte;200 ms .. 400 ms",
-                [50, 15_000_000_000],
+                [50, 15_000_000_000, 0],
             ),
             (
                 "10.0.0.2:80;client;first_byte;1 ms .. 2 ms",
-                [5_000, 7_500_000_000],
+                [5_000, 7_500_000_000, 0],
             ),
         ]));
         assert_eq!(
@@ -272,11 +272,14 @@ mod tests {
     #[test]
     fn quick_answers_few_of_them_and_our_own_are_fine() {
         for counts in [
-            ("a:1;client;first_byte;1 ms .. 2 ms", [5_000, 7_500_000_000]),
-            ("a:1;client;first_byte;1 s .. 2 s", [3, 4_500_000_000]),
+            (
+                "a:1;client;first_byte;1 ms .. 2 ms",
+                [5_000, 7_500_000_000, 0],
+            ),
+            ("a:1;client;first_byte;1 s .. 2 s", [3, 4_500_000_000, 0]),
             (
                 "a:1;server;first_byte;1 s .. 2 s",
-                [5_000, 7_500_000_000_000],
+                [5_000, 7_500_000_000_000, 0],
             ),
         ] {
             assert!(kinds(&network(&[counts])).is_empty(), "{counts:?}");
@@ -286,8 +289,8 @@ mod tests {
     #[test]
     fn connections_that_fail_are_found() {
         let failing = network(&[
-            ("db:1;client;connect_refused", [40, 0]),
-            ("db:1;client;connect;64 µs .. 128 µs", [60, 5_000_000]),
+            ("db:1;client;connect_refused", [40, 0, 0]),
+            ("db:1;client;connect;64 µs .. 128 µs", [60, 5_000_000, 0]),
         ]);
         assert!(
             first(&failing)
@@ -300,8 +303,8 @@ mod tests {
     fn a_path_that_loses_segments_is_found() {
         let counts = |again: u64| {
             network(&[
-                ("a:1;client;retransmits", [again, again]),
-                ("a:1;client;bytes_sent", [1_000, 144_800_000]),
+                ("a:1;client;retransmits", [again, 0, 0]),
+                ("a:1;client;bytes_sent", [1_000, 0, 144_800_000]),
             ])
         };
         let found = first(&counts(5_000));

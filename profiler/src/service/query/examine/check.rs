@@ -232,7 +232,7 @@ impl Measuring<'_> {
         let Some(period) = self.period("tcp_counts")? else {
             return Ok(None);
         };
-        let table = self.table(&period, "tcp_counts", &["events", "amount"])?;
+        let table = self.table(&period, "tcp_counts", &["events", "time"])?;
         let mut lengths = Histogram::default();
         let (mut events, mut amount) = (0.0, 0.0);
         for path in &table.paths {

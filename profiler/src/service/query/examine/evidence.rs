@@ -93,7 +93,7 @@ pub(super) fn evidence(
         )?,
         page_fault: read("page_fault", &["faults", "memory"], &[0])?,
         tcp: read("tcp", &["time", "events"], &[])?,
-        tcp_counts: read("tcp_counts", &["events", "amount"], &[])?,
+        tcp_counts: read("tcp_counts", &["events", "time", "transferred"], &[])?,
     }))
 }
 
@@ -165,7 +165,7 @@ pub(super) fn signals(reader: &Reader, scope: &Scope) -> BTreeSet<String> {
 }
 
 /// Length of time, in seconds; never zero.
-pub(super) fn seconds(length: Duration) -> f64 {
+pub(in crate::service::query) fn seconds(length: Duration) -> f64 {
     length.as_secs_f64().max(1e-9)
 }
 
@@ -174,6 +174,6 @@ pub(super) fn seconds(length: Duration) -> f64 {
     clippy::cast_precision_loss,
     reason = "weights of samples; 53 bits are plenty"
 )]
-pub(super) fn to_f64(value: u64) -> f64 {
+pub(in crate::service::query) fn to_f64(value: u64) -> f64 {
     value as f64
 }

@@ -14,12 +14,21 @@ use crate::{
 const STACKS_MAX: usize = 2_000;
 
 /// Sets the line of a place to the one that weighs most in a signal; one without lines keeps none.
-pub(super) fn locate(reader: &Reader, table: &SignalTable, place: &mut Site) {
+pub(in crate::service::query) fn locate(reader: &Reader, table: &SignalTable, place: &mut Site) {
     let is_it = |site: &Site| site.function == place.function && site.module == place.module;
-    let mut stacks: Vec<(u64, StackId)> = (table.paths.iter())
+    let stacks: Vec<(u64, StackId)> = (table.paths.iter())
         .filter(|path| path.sites.iter().any(|s| is_it(&table.sites[*s as usize])))
         .map(|path| (path.values[0], path.stack))
         .collect();
+    locate_in(reader, stacks, place);
+}
+
+/// The same by some weighted stacks.
+pub(in crate::service::query) fn locate_in(
+    reader: &Reader,
+    mut stacks: Vec<(u64, StackId)>,
+    place: &mut Site,
+) {
     stacks.sort_unstable_by(|a, b| b.cmp(a));
     stacks.truncate(STACKS_MAX);
     let ids: Vec<StackId> = stacks.iter().map(|(_weight, id)| *id).collect();

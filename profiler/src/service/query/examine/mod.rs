@@ -20,3 +20,10 @@ pub use self::{
     ledger::{Ledger, LedgerPart, LedgerRow, ledger},
     regressions::{Regressions, Wanted, regressions},
 };
+pub(super) use self::{
+    evidence::{seconds, to_f64},
+    lines::{locate, locate_in},
+    period::Period,
+    select::Scope,
+    table::{Columns, GroupTable, tables_by},
+};

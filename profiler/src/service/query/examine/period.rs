@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::select::Scope;
 use crate::{
-    model::TimeRange,
+    model::{ProfileType, TimeRange},
     service::{
         query::{QueryError, Reader, question::types_of},
         store::QueryLimits,
@@ -18,9 +18,9 @@ const STEPS_MAX: u32 = 1_000;
 
 /// The part of a span of time that has data.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Period {
+pub(in crate::service::query) struct Period {
     /// From the first window to the end of the last one.
-    pub(super) range: TimeRange,
+    pub(in crate::service::query) range: TimeRange,
     /// Length of a window, or a multiple of it.
     step: Duration,
 }
@@ -30,21 +30,36 @@ impl Period {
     ///
     /// # Errors
     /// As [`Reader::totals`].
-    pub(super) fn of(
+    pub(in crate::service::query) fn of(
         reader: &Reader,
         scope: &Scope,
         signals: &[&str],
         limits: &QueryLimits,
     ) -> Result<Option<Self>, QueryError> {
+        let first = |signal: &&str| {
+            types_of(reader.store(), scope.range, signal)
+                .into_iter()
+                .next()
+        };
+        let types: Vec<ProfileType> = signals.iter().filter_map(first).collect();
+        Self::of_types(reader, scope, types, limits)
+    }
+
+    /// The part of a scope that has data of some types.
+    ///
+    /// # Errors
+    /// As [`Reader::totals`].
+    pub(in crate::service::query) fn of_types(
+        reader: &Reader,
+        scope: &Scope,
+        types: Vec<ProfileType>,
+        limits: &QueryLimits,
+    ) -> Result<Option<Self>, QueryError> {
         let length = scope.range.end.saturating_sub(scope.range.start);
         let step = whole_steps(length / STEPS_MAX, STEP);
         let mut starts = BTreeSet::new();
-        for signal in signals {
-            let types = types_of(reader.store(), scope.range, signal);
-            let Some(first) = types.into_iter().next() else {
-                continue;
-            };
-            let totals = reader.totals(&scope.of(first), step, &[], limits)?;
+        for profile_type in types {
+            let totals = reader.totals(&scope.of(profile_type), step, &[], limits)?;
             let points = totals.iter().flat_map(|group| &group.points);
             starts.extend(points.filter(|p| 0 < p.value).map(|p| p.start));
         }
@@ -66,13 +81,13 @@ impl Period {
     }
 
     /// Its length.
-    pub(super) fn length(&self) -> Duration {
+    pub(in crate::service::query) fn length(&self) -> Duration {
         self.range.end.saturating_sub(self.range.start)
     }
 
     /// At most so many slices of equal length, each a whole number of windows. What is left over at
     /// the end is a shorter one.
-    pub(super) fn slices(&self, most: u32) -> Vec<TimeRange> {
+    pub(in crate::service::query) fn slices(&self, most: u32) -> Vec<TimeRange> {
         let length = whole_steps(self.length() / most.max(1), self.step);
         let mut slices = Vec::new();
         let mut start = self.range.start;

@@ -13,11 +13,11 @@ pub(super) type Sum = (Vec<String>, u64);
 
 /// What is looked at, whatever the signal.
 #[derive(Clone, Debug)]
-pub(super) struct Scope {
+pub(in crate::service::query) struct Scope {
     /// Conditions on labels.
-    pub(super) matchers: Vec<Matcher>,
+    pub(in crate::service::query) matchers: Vec<Matcher>,
     /// When.
-    pub(super) range: TimeRange,
+    pub(in crate::service::query) range: TimeRange,
 }
 
 impl Scope {
@@ -33,7 +33,7 @@ impl Scope {
     }
 
     /// The same at another time.
-    pub(super) fn at(&self, range: TimeRange) -> Self {
+    pub(in crate::service::query) fn at(&self, range: TimeRange) -> Self {
         Self {
             range,
             ..self.clone()
@@ -41,14 +41,19 @@ impl Scope {
     }
 
     /// One kind of value of a signal; nothing when there is no data of it.
-    pub(super) fn selection(&self, reader: &Reader, signal: &str, kind: &str) -> Option<Selection> {
+    pub(in crate::service::query) fn selection(
+        &self,
+        reader: &Reader,
+        signal: &str,
+        kind: &str,
+    ) -> Option<Selection> {
         let types = types_of(reader.store(), self.range, signal);
         let profile_type = types.into_iter().find(|known| known.kind == kind)?;
         Some(self.of(profile_type))
     }
 
     /// A type of value.
-    pub(super) fn of(&self, profile_type: ProfileType) -> Selection {
+    pub(in crate::service::query) fn of(&self, profile_type: ProfileType) -> Selection {
         Selection {
             profile_type,
             matchers: self.matchers.clone(),

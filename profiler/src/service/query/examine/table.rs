@@ -1,10 +1,13 @@
 //! One signal of a selection as weighted stacks.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use super::select::Scope;
 use crate::{
-    model::{StackId, TimeRange},
+    model::{Labels, Selection, StackId, TimeRange},
     service::{
         insight::{Path, SignalTable, Site},
         query::{Place, QueryError, Reader, limits::STACKS_MAX},
@@ -13,13 +16,13 @@ use crate::{
 };
 
 /// What is read of a signal.
-pub(super) struct Columns<'a> {
+pub(in crate::service::query) struct Columns<'a> {
     /// The signal.
-    pub(super) signal: &'a str,
+    pub(in crate::service::query) signal: &'a str,
     /// Kinds of values, in the order in which the table has them.
-    pub(super) kinds: &'a [&'a str],
-    /// How many of them, from the first on, are divided into slices.
-    pub(super) sliced: &'a [usize],
+    pub(in crate::service::query) kinds: &'a [&'a str],
+    /// Those of them that are divided into slices, by their places.
+    pub(in crate::service::query) sliced: &'a [usize],
 }
 
 /// Reads a signal.
@@ -43,13 +46,63 @@ pub(super) fn table(
                 let mut selection = selection.clone();
                 selection.range = *range;
                 let merged = reader.merged(&selection, limits)?;
-                rows.add(kind, Some((slice, slices.len())), &merged)?;
+                rows.add(kind, Some((slice, slices.len())), &merged.stacks)?;
             }
         } else {
-            rows.add(kind, None, reader.merged(&selection, limits)?.as_ref())?;
+            rows.add(kind, None, &reader.merged(&selection, limits)?.stacks)?;
         }
     }
     Ok(rows.named(reader))
+}
+
+/// Reads a signal apart by some labels: their values, empty for one that is not there, and the stacks.
+///
+/// # Errors
+/// As [`Reader::merged_by`].
+pub(in crate::service::query) fn tables_by(
+    reader: &Reader,
+    scope: &Scope,
+    columns: &Columns<'_>,
+    slices: &[TimeRange],
+    (group_by, limits): (&[String], &QueryLimits),
+) -> Result<Vec<GroupTable>, QueryError> {
+    let mut groups: BTreeMap<Labels, Rows> = BTreeMap::new();
+    let mut add = |kind, slice, selection: &Selection| {
+        for group in reader.merged_by(selection, group_by, limits)? {
+            let rows = groups.entry(group.labels).or_default();
+            rows.add(kind, slice, &group.stacks)?;
+        }
+        Ok::<_, QueryError>(())
+    };
+    for (kind, name) in columns.kinds.iter().enumerate() {
+        let Some(selection) = scope.selection(reader, columns.signal, name) else {
+            continue;
+        };
+        if columns.sliced.contains(&kind) {
+            for (slice, range) in slices.iter().enumerate() {
+                let mut selection = selection.clone();
+                selection.range = *range;
+                add(kind, Some((slice, slices.len())), &selection)?;
+            }
+        } else {
+            add(kind, None, &selection)?;
+        }
+    }
+    let named = |(labels, rows): (Labels, Rows)| GroupTable {
+        values: (group_by.iter())
+            .map(|name| labels.get(name).cloned().unwrap_or_default())
+            .collect(),
+        table: rows.named(reader),
+    };
+    Ok(groups.into_iter().map(named).collect())
+}
+
+/// The stacks of what shares some labels.
+pub(in crate::service::query) struct GroupTable {
+    /// Values of the labels, in the order in which they were asked for.
+    pub(in crate::service::query) values: Vec<String>,
+    /// Its stacks.
+    pub(in crate::service::query) table: SignalTable,
 }
 
 /// Stacks that grow.
@@ -65,9 +118,9 @@ impl Rows {
         &mut self,
         kind: usize,
         slice: Option<(usize, usize)>,
-        merged: &MergedStacks,
+        stacks: &[(StackId, u64)],
     ) -> Result<(), QueryError> {
-        for (stack, value) in &merged.stacks {
+        for (stack, value) in stacks {
             let row = *self.by_stack.entry(*stack).or_insert(self.paths.len());
             if row == self.paths.len() {
                 self.paths.push(Path {

@@ -6,6 +6,7 @@ mod gate;
 mod insight;
 mod service;
 mod status;
+mod tables;
 mod watch;
 
 pub use self::{

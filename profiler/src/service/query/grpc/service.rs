@@ -11,6 +11,7 @@ use super::{
     gate::{Gate, allowed},
     insight,
     status::status,
+    tables,
     watch::Watch,
 };
 use crate::{
@@ -34,10 +35,12 @@ use crate::{
     wire::v1::generated::{
         BottlenecksRequest, BottlenecksResponse, BurstRequest, BurstResponse, CheckRequest,
         CheckResponse, DiffRequest, DiffResponse, ExportRequest, ExportResponse, FlameGraphRequest,
-        FlameGraphResponse, FunctionRequest, FunctionResponse, HostsRequest, HostsResponse,
-        LabelValuesRequest, LabelValuesResponse, LabelsRequest, LabelsResponse, ListSignalsRequest,
-        ListSignalsResponse, RegressionsRequest, RegressionsResponse, SeriesRequest,
-        SeriesResponse, TopRequest, TopResponse, WatchRequest, WatchResponse,
+        FlameGraphResponse, FunctionRequest, FunctionResponse, HeapRequest, HeapResponse,
+        HostsRequest, HostsResponse, LabelValuesRequest, LabelValuesResponse, LabelsRequest,
+        LabelsResponse, LeaksRequest, LeaksResponse, ListSignalsRequest, ListSignalsResponse,
+        RegressionsRequest, RegressionsResponse, SeriesRequest, SeriesResponse, SyscallsRequest,
+        SyscallsResponse, TcpRequest, TcpResponse, TopRequest, TopResponse, WatchRequest,
+        WatchResponse,
         query_service_server::{QueryService, QueryServiceServer},
     },
 };
@@ -282,6 +285,34 @@ impl QueryService for Answers {
             };
             let checked = check(reader, budget, &guide.rules, (range, None), limits)?;
             Ok(insight::checked(&checked))
+        };
+        self.answer(self.guided(request), work).await
+    }
+
+    async fn syscalls(
+        &self,
+        request: Request<SyscallsRequest>,
+    ) -> Result<Response<SyscallsResponse>, Status> {
+        self.answer(request, tables::answer_syscalls).await
+    }
+
+    async fn tcp(&self, request: Request<TcpRequest>) -> Result<Response<TcpResponse>, Status> {
+        self.answer(request, tables::answer_tcp).await
+    }
+
+    async fn heap(&self, request: Request<HeapRequest>) -> Result<Response<HeapResponse>, Status> {
+        let work = |reader: &Reader, (guide, asked): (Arc<Guide>, HeapRequest), limits: &_| {
+            tables::answer_heap(reader, (&guide.rules, asked), limits)
+        };
+        self.answer(self.guided(request), work).await
+    }
+
+    async fn leaks(
+        &self,
+        request: Request<LeaksRequest>,
+    ) -> Result<Response<LeaksResponse>, Status> {
+        let work = |reader: &Reader, (guide, asked): (Arc<Guide>, LeaksRequest), limits: &_| {
+            tables::answer_leaks(reader, (&guide.rules, asked), limits)
         };
         self.answer(self.guided(request), work).await
     }

@@ -1,116 +1,22 @@
 //! Findings, the ledger, comparisons and budgets, from a store.
 
-use std::{sync::Arc, time::Duration};
-
-use super::data::limits;
+use super::{
+    data::limits,
+    world::{ALLOC, CPU, OFF_CPU, SYSCALL, TCP_COUNTS, World, seconds},
+};
 use crate::{
-    model::{
-        Batch, FrameKind, Location, Naming, Pid, ProfileBuilder, ProfileType, Selection, SenderId,
-        Task, TimeRange, ValueType, label,
-    },
+    model::{ProfileType, Selection, label},
     service::{
         insight::{Against, Budget, FindingKind, Rules, Settings, Severity, Verdict},
         query::{
-            Ask, Guide, Ledger, LedgerRow, QueryError, Reader, Wanted, bottlenecks, check, ledger,
+            Ask, Guide, Ledger, LedgerRow, QueryError, Wanted, bottlenecks, check, ledger,
             regressions,
         },
-        store::{MemoryStore, Store},
     },
 };
 
-/// Start of the first window.
-const START: Duration = Duration::from_secs(1_600_000_000);
 /// A day.
 const DAY_SECONDS: u64 = 86_400;
-
-/// Kinds of values of a signal.
-type Kinds = &'static [(&'static str, &'static str)];
-/// CPU time.
-const CPU: Kinds = &[("samples", "count"), ("cpu", "nanoseconds")];
-/// Time off the CPU.
-const OFF_CPU: Kinds = &[
-    ("delay", "nanoseconds"),
-    ("events", "count"),
-    ("runqueue", "nanoseconds"),
-];
-/// System calls by stack.
-const SYSCALL: Kinds = &[("time", "nanoseconds"), ("calls", "count")];
-/// Allocations.
-const ALLOC: Kinds = &[
-    ("alloc_space", "bytes"),
-    ("alloc_objects", "count"),
-    ("free_space", "bytes"),
-    ("free_objects", "count"),
-];
-/// Network measures.
-const TCP_COUNTS: Kinds = &[("events", "count"), ("amount", "nanoseconds")];
-
-/// A store that is filled window by window.
-#[derive(Default)]
-struct World {
-    store: Arc<MemoryStore>,
-    sequence: u64,
-}
-
-impl World {
-    /// Adds ten seconds of a signal that begin at a second: stacks, outermost first, with values.
-    fn add(
-        &mut self,
-        second: u64,
-        (signal, kinds): (&str, Kinds),
-        labels: &[(&str, &str)],
-        stacks: &[(&str, &[u64])],
-    ) {
-        let value_type = |(kind, unit): &(&str, &str)| ValueType {
-            kind: (*kind).to_owned(),
-            unit: (*unit).to_owned(),
-        };
-        let mut builder = ProfileBuilder::new(kinds.iter().map(value_type).collect());
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let task = builder.task(Task {
-            pid: Pid(7),
-            comm: "app".to_owned(),
-            labels: labels.iter().map(owned).collect(),
-            ..Task::default()
-        });
-        for (stack, values) in stacks {
-            let frames = stack.split(';').rev().map(|name| {
-                let naming = Naming::Named(vec![Location {
-                    function: name.to_owned(),
-                    file: Some(format!("src/{name}.c")),
-                    line: Some(u32::try_from(name.len()).unwrap()),
-                }]);
-                builder.frame(FrameKind::Native, None, 1, naming)
-            });
-            let frames = frames.collect();
-            let stack = builder.stack(frames);
-            builder.add(task, stack, values);
-        }
-        let head = builder.head_mut();
-        head.host = "one".to_owned();
-        head.window.start = START + Duration::from_secs(second);
-        head.window.duration = Duration::from_secs(10);
-        let mut batch = Batch::from_profile(&builder.finish(), 0);
-        signal.clone_into(&mut batch.windows[0].signal);
-        self.sequence += 1;
-        self.store
-            .append(SenderId(1), self.sequence, batch)
-            .unwrap();
-    }
-
-    /// A reader of what is there.
-    fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.store) as Arc<dyn Store>)
-    }
-}
-
-/// A span of seconds.
-fn seconds(start: u64, end: u64) -> TimeRange {
-    TimeRange {
-        start: START + Duration::from_secs(start),
-        end: START + Duration::from_secs(end),
-    }
-}
 
 /// A selection of samples.
 fn samples(start: u64, end: u64) -> Selection {
@@ -187,8 +93,8 @@ fn minute() -> World {
             ("tcp_counts", TCP_COUNTS),
             &api,
             &[
-                ("db:5432;client;connect;1 ms .. 2 ms", &[90, 130_000_000]),
-                ("db:5432;client;connect;4 ms .. 8 ms", &[10, 60_000_000]),
+                ("db:5432;client;connect;1 ms .. 2 ms", &[90, 130_000_000, 0]),
+                ("db:5432;client;connect;4 ms .. 8 ms", &[10, 60_000_000, 0]),
             ],
         );
     }

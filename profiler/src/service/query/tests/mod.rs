@@ -4,3 +4,5 @@ mod answers;
 mod data;
 mod insight;
 mod service;
+mod tables;
+mod world;

@@ -15,7 +15,8 @@ use crate::{
     service::{live::Live, query::server},
     wire::v1::generated::{
         self as v1, BurstRequest, ExportFormat, ExportRequest, FlameGraphRequest, HostsRequest,
-        SeriesRequest, TopRequest, WatchRequest, query_service_client::QueryServiceClient,
+        SeriesRequest, SyscallsRequest, TopRequest, WatchRequest,
+        query_service_client::QueryServiceClient,
     },
 };
 
@@ -117,6 +118,13 @@ async fn errors_say_what_to_do() {
         selection: Some(selection(selector)),
         node_limit: 0,
     };
+    let asked = SyscallsRequest {
+        selection: Some(selection("")),
+        ..SyscallsRequest::default()
+    };
+    let error = client.syscalls(asked).await.unwrap_err();
+    assert_eq!(Code::NotFound, error.code());
+    assert!(error.message().contains("-e cpu,syscall"), "{error}");
     let error = client.flame_graph(ask("{a>1}")).await.unwrap_err();
     assert_eq!(Code::InvalidArgument, error.code());
     assert!(error.message().contains("column 3"), "{error}");

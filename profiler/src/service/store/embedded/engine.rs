@@ -28,8 +28,8 @@ use crate::{
         Batch, FrameDefinition, FrameId, ProfileType, Selection, SenderId, StackId, TimeRange,
     },
     service::store::{
-        Appended, FrameHashes, GroupTotals, HostFacts, MergedStacks, QueryLimits, SeriesInfo,
-        Store, StoreError,
+        Appended, FrameHashes, GroupStacks, GroupTotals, HostFacts, MergedStacks, QueryLimits,
+        SeriesInfo, Store, StoreError,
     },
 };
 
@@ -318,6 +318,15 @@ impl Store for EmbeddedStore {
         limits: &QueryLimits,
     ) -> Result<MergedStacks, StoreError> {
         self.inner.merge_stacks(selection, limits)
+    }
+
+    fn merge_stacks_by(
+        &self,
+        selection: &Selection,
+        group_by: &[String],
+        limits: &QueryLimits,
+    ) -> Result<Vec<GroupStacks>, StoreError> {
+        self.inner.merge_stacks_by(selection, group_by, limits)
     }
 
     fn totals(

@@ -25,13 +25,16 @@ use crate::{
     clock,
     model::{Labels, ProfileType, Selection, SeriesId, StackId, TimeRange, label},
     service::store::{
-        GroupTotals, HostFacts, LabelFilter, MergedStacks, QueryLimits, SeriesInfo, StoreError,
-        TotalsPoint, column::Column, quality_sum::QualitySum,
+        GroupStacks, GroupTotals, HostFacts, LabelFilter, MergedStacks, QueryLimits, SeriesInfo,
+        StoreError, TotalsPoint, column::Column, quality_sum::QualitySum,
     },
 };
 
 /// Rows below which a second thread costs more than it saves: a guess.
 const ROWS_PER_THREAD_MIN: u64 = 100_000;
+
+/// Values by stack.
+type StackValues = Vec<(StackId, u64)>;
 
 /// One question, ready to be read.
 struct Question<'a> {
@@ -323,6 +326,43 @@ impl Inner {
         }
         drop(state);
         Ok(groups.into_iter().map(to_group).collect())
+    }
+
+    /// Summed values of each stack, apart by some labels.
+    ///
+    /// # Errors
+    /// As [`Self::merge_stacks`].
+    pub(super) fn merge_stacks_by(
+        &self,
+        selection: &Selection,
+        group_by: &[String],
+        limits: &QueryLimits,
+    ) -> Result<Vec<GroupStacks>, StoreError> {
+        let mut question = self.question(selection, Kind::Samples, 0, limits)?;
+        // Labels tell series apart, so none may be added up.
+        question.by_service = None;
+        question.fields.series = true;
+        let groups = self.state().series.grouped(&question.selected, group_by);
+        // By group and not by series: of these there can be as many as rows.
+        let (sums, _rows) = self.sum(&question, |row| (groups.number_of(row.series), row.stack))?;
+        let mut stacks: Vec<StackValues> = vec![Vec::new(); groups.labels.len()];
+        for ((group, stack), value) in sums {
+            // Numbers of groups are places in the list.
+            let group = usize::try_from(group).ok();
+            if let Some(stacks) = group.and_then(|group| stacks.get_mut(group)) {
+                stacks.push((StackId(stack), value));
+            }
+        }
+        let to_group = |(labels, mut stacks): (Labels, StackValues)| {
+            stacks.sort_unstable();
+            GroupStacks { labels, stacks }
+        };
+        let mut groups: Vec<GroupStacks> = (groups.labels.into_iter().zip(stacks))
+            .filter(|(_labels, stacks)| !stacks.is_empty())
+            .map(to_group)
+            .collect();
+        groups.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(groups)
     }
 
     /// Series with data.

@@ -1,7 +1,7 @@
 //! Series by their labels, in memory: which ones a selector takes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -45,6 +45,22 @@ pub(super) enum Selected {
         /// Their services, to look past row groups.
         services: BTreeSet<Arc<str>>,
     },
+}
+
+/// Series put together by some labels.
+#[derive(Debug)]
+pub(super) struct Groups {
+    /// The labels of each group; the first one is of what has none of them.
+    pub(super) labels: Vec<Labels>,
+    /// By series: the place of its group in that list, where it is another than the first.
+    numbers: IdMap<u64>,
+}
+
+impl Groups {
+    /// The number of the group of a series.
+    pub(super) fn number_of(&self, series: u64) -> u64 {
+        self.numbers.get(&series).copied().unwrap_or_default()
+    }
 }
 
 /// The series that stands for all of a service, where their samples are added up: the one with no
@@ -118,6 +134,38 @@ impl SeriesIndex {
     /// One series.
     pub(super) fn get(&self, id: u64) -> Option<&SeriesEntry> {
         self.entries.get(&id)
+    }
+
+    /// Selected series, put together by the values of some labels.
+    pub(super) fn grouped(&self, selected: &Selected, names: &[String]) -> Groups {
+        let mut groups = Groups {
+            labels: vec![Labels::new()],
+            numbers: IdMap::default(),
+        };
+        let mut known: HashMap<Vec<Option<&str>>, u64> =
+            HashMap::from([(vec![None; names.len()], 0)]);
+        for (id, entry) in &self.entries {
+            if !selected.takes(*id) {
+                continue;
+            }
+            let value = |name: &String| entry.labels.get(name).map(String::as_str);
+            let values: Vec<Option<&str>> = names.iter().map(value).collect();
+            let number = if let Some(number) = known.get(&values) {
+                *number
+            } else {
+                let pairs = names.iter().zip(&values);
+                let pairs =
+                    pairs.filter_map(|(name, value)| Some((name.clone(), (*value)?.to_owned())));
+                groups.labels.push(pairs.collect());
+                let number = groups.labels.len() as u64 - 1;
+                known.insert(values, number);
+                number
+            };
+            if 0 < number {
+                groups.numbers.insert(*id, number);
+            }
+        }
+        groups
     }
 
     /// How many there are.
