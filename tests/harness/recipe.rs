@@ -146,6 +146,10 @@ pub(super) const RECIPES: &[Recipe] = &[
         flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
         ..c("sick", &["sick.c"])
     },
+    Recipe {
+        flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
+        ..c("healthy", &["healthy.c"])
+    },
     // By the library's own name, because the one without a version comes with the headers only.
     Recipe {
         flags: &["-O2", "-g", "-fomit-frame-pointer", "-l:libcrypto.so.3"],

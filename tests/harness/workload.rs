@@ -13,6 +13,9 @@ use anyhow::{Context as _, ensure};
 
 use super::recipe::{Finish, RECIPES, Recipe};
 
+/// What sources include.
+const HEADERS: &[&str] = &["spin.h", "steps.h"];
+
 /// Where the built workloads and the locks are: `workloads` beside the products of the build.
 ///
 /// # Errors
@@ -65,7 +68,7 @@ fn fingerprint(recipe: &Recipe, library: Option<&Path>) -> anyhow::Result<u64> {
     let mut hasher = DefaultHasher::new();
     format!("{recipe:?}").hash(&mut hasher);
     library.hash(&mut hasher);
-    for name in recipe.sources.iter().chain(&["spin.h"]) {
+    for name in recipe.sources.iter().chain(HEADERS) {
         let path = source(name);
         let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
         hasher.write(&bytes);

@@ -1,40 +1,16 @@
-// Programs with one thing wrong each, and programs with nothing wrong. Usage: sick SECONDS MODE
+// Programs with one thing wrong each. Usage: sick SECONDS MODE [PORT [ADDRESS]]
 #define _GNU_SOURCE
-#include <pthread.h>
-#include <string.h>
-#include <unistd.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
-#include "spin.h"
+#include "steps.h"
 
-// What `spin` does, in the function that uses it: an inlined function would be the one that is found.
-#define SPIN(rounds) \
-	do { \
-		uint64_t value = (rounds); \
-		for (uint64_t round = (rounds); 0 < round; round--) { \
-			value = value * 6364136223846793005ul + 1442695040888963407ul; \
-			__asm__ volatile("" : "+r"(value)); \
-		} \
-	} while (0)
-
-static uint64_t end;
-
-static int goes_on(void) { return now_ns() < end; }
-
-// Functions that take an equal, small part each.
-#define PART(name) \
-	APART void name(uint64_t rounds) { SPIN(rounds); }
 PART(part0) PART(part1) PART(part2) PART(part3) PART(part4) PART(part5)
 PART(part6) PART(part7) PART(part8) PART(part9) PART(part10) PART(part11)
-PART(step0) PART(step1) PART(step2) PART(step3) PART(step4) PART(step5)
-PART(step6) PART(step7) PART(step8) PART(step9) PART(step10) PART(step11)
 
-APART void all_steps(uint64_t rounds)
-{
-	step0(rounds); step1(rounds); step2(rounds); step3(rounds);
-	step4(rounds); step5(rounds); step6(rounds); step7(rounds);
-	step8(rounds); step9(rounds); step10(rounds); step11(rounds);
-	NOT_A_TAIL_CALL();
-}
+static const char *host = "127.0.0.1";
+static int port;
 
 // hot_function: three quarters are in `checksum`.
 APART void checksum(void) { SPIN(9 * ROUNDS_PER_MS); }
@@ -81,7 +57,7 @@ APART void update(void)
 	pthread_mutex_unlock(&table_lock);
 }
 
-APART void *contend(void *nothing)
+static void *contend(void *nothing)
 {
 	while (goes_on()) {
 		update();
@@ -90,98 +66,181 @@ APART void *contend(void *nothing)
 	return nothing;
 }
 
+static void lock_convoy(void) { in_threads(4, contend, NULL); }
+
 // run_queue: four busy threads for each CPU.
-APART void *crunch(void *nothing)
+static void *crunch(void *nothing)
 {
 	while (goes_on())
 		all_steps(ROUNDS_PER_MS);
 	return nothing;
 }
 
-// one_busy_thread, and a pool that has little to do: threads that wait for work.
-static pthread_mutex_t work_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t work_there = PTHREAD_COND_INITIALIZER;
-static int work, is_over;
+static void run_queue(void) { in_threads(4 * (int)sysconf(_SC_NPROCESSORS_ONLN), crunch, NULL); }
 
-APART void *wait_for_work(void *name)
+// one_busy_thread: `plan` takes long for each small piece of work that it hands out.
+APART void plan(void) { SPIN(20 * ROUNDS_PER_MS); }
+
+static void plan_and_hand_out(void)
 {
-	pthread_setname_np(pthread_self(), name);
-	for (;;) {
-		pthread_mutex_lock(&work_lock);
-		while (work == 0 && !is_over)
-			pthread_cond_wait(&work_there, &work_lock);
-		work = 0;
-		pthread_mutex_unlock(&work_lock);
-		if (is_over)
-			return NULL;
-		all_steps(ROUNDS_PER_MS / 12);
-	}
+	plan();
+	hand_out(1);
 }
 
-static void hand_out(void)
+static void small_piece(void) { all_steps(ROUNDS_PER_MS / 12); }
+
+static void one_busy_thread(void) { with_pool(4, plan_and_hand_out, small_piece); }
+
+// syscall_storm: looks whether a file has changed, and again.
+APART int has_changed(void)
 {
-	pthread_mutex_lock(&work_lock);
-	work = 1;
-	pthread_cond_signal(&work_there);
-	pthread_mutex_unlock(&work_lock);
+	struct stat about;
+	int result = stat("/etc/hosts", &about);
+	NOT_A_TAIL_CALL();
+	return result == 0 && about.st_mtime == 1;
 }
 
-static void finish(void)
+static void syscall_storm(void)
 {
-	pthread_mutex_lock(&work_lock);
-	is_over = 1;
-	pthread_cond_broadcast(&work_there);
-	pthread_mutex_unlock(&work_lock);
+	while (goes_on())
+		for (int count = 0; count < 1000 && !has_changed(); count++)
+			spin(200);
 }
 
-APART void coordinate(void) { SPIN(20 * ROUNDS_PER_MS); }
-
-static void in_threads(int count, void *(*run)(void *))
+// tiny_io: reads a file byte by byte.
+APART int next_byte(int file)
 {
-	pthread_t threads[count];
-	for (int index = 0; index < count; index++)
-		pthread_create(&threads[index], NULL, run, NULL);
-	for (int index = 0; index < count; index++)
-		pthread_join(threads[index], NULL);
+	char byte = 0;
+	if (read(file, &byte, 1) != 1)
+		abort();
+	NOT_A_TAIL_CALL();
+	return byte;
 }
 
-static void with_pool(int is_busy)
+static void tiny_io(void)
 {
-	static const char *names[4] = {"w0", "w1", "w2", "w3"};
-	pthread_t threads[4];
-	for (int index = 0; index < 4; index++)
-		pthread_create(&threads[index], NULL, wait_for_work, (void *)names[index]);
+	int file = open("/dev/zero", O_RDONLY);
+	while (goes_on())
+		for (int count = 0; count < 1000 && next_byte(file) == 0; count++)
+			spin(200);
+}
+
+// slow_remote: four threads ask a server for users, one after the other.
+static void *ask(void *nothing)
+{
+	int connection = connect_to(host, port);
 	while (goes_on()) {
-		if (is_busy)
-			coordinate();
-		else
-			usleep(5000);
-		hand_out();
+		load_user(connection);
+		all_steps(ROUNDS_PER_MS / 60);
 	}
-	finish();
-	for (int index = 0; index < 4; index++)
-		pthread_join(threads[index], NULL);
+	close(connection);
+	return nothing;
 }
+
+static void slow_remote(void) { in_threads(4, ask, NULL); }
+
+// retransmits: sends as fast as the way there takes it.
+APART long replicate(int connection, const char *block, size_t size)
+{
+	long sent = send(connection, block, size, 0);
+	NOT_A_TAIL_CALL();
+	return sent;
+}
+
+static void retransmits(void)
+{
+	static char block[65536];
+	int connection = connect_to(host, port);
+	while (goes_on() && 0 < replicate(connection, block, sizeof(block)))
+		continue;
+	close(connection);
+}
+
+// allocation_hot_spot: new memory for every row, given back at once.
+APART void parse_row(void)
+{
+	enum { ROW = 16384 };
+	char *row = malloc(ROW);
+	for (int place = 0; place < ROW; place += 512)
+		row[place] = (char)place;
+	__asm__ volatile("" : : "r"(row) : "memory");
+	free(row);
+}
+
+static void allocation_hot_spot(void)
+{
+	while (goes_on())
+		for (int count = 0; count < 100; count++) {
+			parse_row();
+			spin(1000);
+		}
+}
+
+// leak_suspect: remembers every request for good.
+struct remembered {
+	struct remembered *before;
+	char request[4080];
+};
+
+static struct remembered *newest;
+
+APART void remember(void)
+{
+	struct remembered *request = malloc(sizeof(*request));
+	memset(request->request, 1, sizeof(request->request));
+	request->before = newest;
+	newest = request;
+}
+
+static void leak_suspect(void)
+{
+	while (goes_on()) {
+		remember();
+		all_steps(ROUNDS_PER_MS / 120);
+		sleep_us(500);
+	}
+}
+
+// page_fault_storm: a new buffer from the kernel each time.
+APART void fill_new_buffer(void)
+{
+	enum { SIZE = 4 << 20, PAGE = 4096 };
+	char *buffer = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (buffer == MAP_FAILED)
+		abort();
+	madvise(buffer, SIZE, MADV_NOHUGEPAGE);
+	for (int place = 0; place < SIZE; place += PAGE)
+		buffer[place] = 1;
+	munmap(buffer, SIZE);
+}
+
+static void page_fault_storm(void)
+{
+	while (goes_on())
+		fill_new_buffer();
+}
+
+static const struct mode MODES[] = {
+	{"hot_function", hot_function},
+	{"hot_path", hot_path},
+	{"lock_convoy", lock_convoy},
+	{"run_queue", run_queue},
+	{"one_busy_thread", one_busy_thread},
+	{"syscall_storm", syscall_storm},
+	{"tiny_io", tiny_io},
+	{"slow_remote", slow_remote},
+	{"retransmits", retransmits},
+	{"allocation_hot_spot", allocation_hot_spot},
+	{"leak_suspect", leak_suspect},
+	{"page_fault_storm", page_fault_storm},
+};
 
 int main(int argc, char **argv)
 {
-	const char *mode = argc > 2 ? argv[2] : "healthy_even";
-	int cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
 	end = end_ns(argc, argv);
-	ready();
-	if (!strcmp(mode, "hot_function"))
-		hot_function();
-	else if (!strcmp(mode, "hot_path"))
-		hot_path();
-	else if (!strcmp(mode, "lock_convoy"))
-		in_threads(4, contend);
-	else if (!strcmp(mode, "run_queue"))
-		in_threads(4 * cpus, crunch);
-	else if (!strcmp(mode, "one_busy_thread"))
-		with_pool(1);
-	else if (!strcmp(mode, "healthy_pool"))
-		with_pool(0);
-	else
-		crunch(NULL);
-	return 0;
+	if (3 < argc)
+		port = atoi(argv[3]);
+	if (4 < argc)
+		host = argv[4];
+	return run_mode(MODES, sizeof(MODES) / sizeof(MODES[0]), 2 < argc ? argv[2] : "");
 }

@@ -7,7 +7,8 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread,
     time::Duration,
@@ -39,6 +40,8 @@ use crate::{
 /// Windows that wait for their names. One is the rule; after the first, whose names are all new,
 /// it is quick again. Each may take as much memory as a window does.
 const NAMING_QUEUE: usize = 4;
+/// Before its end, a window is looked at in this time at least once.
+const NEAR: Duration = DRAIN_INTERVAL.saturating_mul(2);
 /// How far the wall clock may be from where it was expected before a window says so in its start.
 const CLOCK_STEP_MIN: Duration = Duration::from_millis(100);
 
@@ -116,8 +119,8 @@ impl WatchedWindow {
 /// Samples the whole host until someone asks to stop; gives each window to `deliver`, in order, on a
 /// thread of its own. The last window ends when sampling does.
 ///
-/// A window that meets a full queue of windows to be named is dropped; the next one says so, as
-/// [`Loss::NamingBehind`].
+/// While the queue of windows to be named is full, the open one goes on for another length. One that
+/// ends before that was seen is dropped; the next one says so, as [`Loss::NamingBehind`].
 ///
 /// # Errors
 /// What kept the probe from being loaded, or sampling from going on.
@@ -140,10 +143,14 @@ pub fn watch(
     thread::scope(|scope| {
         // The namer is started first: it must not have the sampling thread's priority.
         let inlines = options.inlines;
-        let namer = scope.spawn(move || name_all(&waiting, inlines, vdso.as_ref(), deliver));
+        let backlog = Backlog::default();
+        let taken = backlog.clone();
+        let waiting = waiting.into_iter().inspect(move |_job| taken.take());
+        let namer = scope.spawn(move || name_all(waiting, inlines, vdso.as_ref(), deliver));
         raise_priority();
         let sampling = host.attach(&options.signals, options.rate_hz, &options.budget)?;
         let started_after = clock::monotonic().saturating_sub(begun);
+        let jobs = (jobs, backlog);
         let mut cutter = Cutter::start(options, sampling, jobs, started_after);
         let result = cutter.run(&mut host, labels, shutdown);
         drop(cutter);
@@ -161,9 +168,30 @@ struct NamingJob {
     cost: Cost,
 }
 
+/// How many jobs wait.
+#[derive(Clone, Debug, Default)]
+struct Backlog(Arc<AtomicUsize>);
+
+impl Backlog {
+    /// Whether there is no room for another job.
+    fn is_full(&self) -> bool {
+        NAMING_QUEUE <= self.0.load(Ordering::Relaxed)
+    }
+
+    /// A job more.
+    fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A job less.
+    fn take(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Names windows until there are no more.
 fn name_all(
-    jobs: &Receiver<NamingJob>,
+    jobs: impl Iterator<Item = NamingJob>,
     inlines: bool,
     vdso: Option<&Arc<[u8]>>,
     deliver: &mut (dyn FnMut(WatchedWindow) + Send),
@@ -187,6 +215,7 @@ fn name_all(
 struct Cutter {
     length: Duration,
     jobs: SyncSender<NamingJob>,
+    backlog: Backlog,
     /// What is the same in every window.
     facts: ProfileFacts,
     started_after: Duration,
@@ -256,6 +285,17 @@ impl OpenWindow {
         self.end = self.start + ended.saturating_sub(self.started);
         self.ended = ended;
     }
+
+    /// Has it go on for another `length`, when its end is near and nothing was sampled after it yet;
+    /// says whether it does.
+    fn put_off(&mut self, now: Duration, length: Duration) -> bool {
+        let is_near = now < self.ended && self.ended <= now + NEAR;
+        if is_near {
+            self.end += length;
+            self.ended += length;
+        }
+        is_near
+    }
 }
 
 impl Cutter {
@@ -263,13 +303,14 @@ impl Cutter {
     fn start(
         options: &WatchOptions,
         sampling: Option<Sampling>,
-        jobs: SyncSender<NamingJob>,
+        (jobs, backlog): (SyncSender<NamingJob>, Backlog),
         started_after: Duration,
     ) -> Self {
         let now = (clock::wall(), clock::monotonic());
         Self {
             length: options.window,
             jobs,
+            backlog,
             facts: ProfileFacts {
                 host: options.host.clone(),
                 kernel_release: kernel_release(),
@@ -308,6 +349,9 @@ impl Cutter {
             let rest = self.open.ended.saturating_sub(clock::monotonic());
             host.wait_and_drain(rest.min(DRAIN_INTERVAL))?;
             let now = clock::monotonic();
+            if self.backlog.is_full() && self.open.put_off(now, self.length) {
+                host.windows.end_at(self.open.ended);
+            }
             if self.open.ended <= now {
                 self.cut(host)?;
             }
@@ -372,9 +416,11 @@ impl Cutter {
         let now = (clock::wall(), clock::monotonic());
         self.open = OpenWindow::begin(self.length, now, self.open.ended, Some(self.open.end));
         host.windows.end_at(self.open.ended);
+        self.backlog.add();
         match self.jobs.try_send(job) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(job)) => {
+                self.backlog.take();
                 tracing::warn!("names are looked up too slowly; a window is dropped");
                 self.dropped.add(&job);
                 Ok(())
@@ -390,6 +436,7 @@ impl Cutter {
             let ended = self.open.ended.min(now);
             let job = self.take(host, ended);
             // Sampling is over: now there is time to wait.
+            self.backlog.add();
             self.jobs
                 .send(job)
                 .ok()
@@ -510,6 +557,20 @@ mod tests {
             ended: seconds(13.5),
         };
         assert_eq!(expected, open);
+    }
+
+    #[test]
+    fn a_window_is_put_off_only_just_before_its_end() {
+        let open = OpenWindow::begin(TEN, (seconds(1003.5), seconds(7.0)), seconds(7.0), None);
+        let put_off = |now: f64| {
+            let mut open = open;
+            let is_put_off = open.put_off(seconds(now), TEN);
+            (is_put_off, open.end, open.ended)
+        };
+        let as_it_was = (false, seconds(1010.0), seconds(13.5));
+        assert_eq!(as_it_was, put_off(12.0), "the queue may have room by then");
+        assert_eq!((true, seconds(1020.0), seconds(23.5)), put_off(13.4));
+        assert_eq!(as_it_was, put_off(13.5), "the next one has samples");
     }
 
     #[test]

@@ -82,6 +82,8 @@ pub mod label {
     pub const EXE: &str = "exe";
     /// Build id of the executable.
     pub const BUILD_ID: &str = "build_id";
+    /// What an operator calls the version of a service.
+    pub const VERSION: &str = "version";
     /// What a thread waited for, of time off the CPU: `lock`, `disk`, `network` …
     pub const REASON: &str = "reason";
     /// Name of the Kubernetes pod.

@@ -1,6 +1,6 @@
 //! Recorded profiles, asked as if they were a store.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, str::FromStr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 
@@ -10,7 +10,7 @@ use super::{
     store::{MemoryStore, QueryLimits, Store as _},
 };
 use crate::{
-    model::{Batch, Profile, ProfileType, Selection, SenderId, Signal, TimeRange, label},
+    model::{Batch, Pid, Profile, ProfileType, Selection, SenderId, Signal, TimeRange, label},
     wire::v1::generated::{CheckResponse, RegressionsResponse},
 };
 
@@ -73,12 +73,11 @@ impl Recorded {
         let has_baseline = !baseline.is_empty();
         let baseline_length = longest(&baseline).unwrap_or(length);
         let store = MemoryStore::default();
-        let inputs = input.into_iter().map(|profile| (START, profile));
-        let baselines = baseline
-            .into_iter()
-            .map(|profile| (BASELINE_START, profile));
-        for (sequence, (start, profile)) in (1..).zip(inputs.chain(baselines)) {
-            let batch = batch(profile, start, labels);
+        let names = [process_names(&input), process_names(&baseline)];
+        let inputs = input.into_iter().map(|profile| (START, profile, &names[0]));
+        let baselines = (baseline.into_iter()).map(|profile| (BASELINE_START, profile, &names[1]));
+        for (sequence, (start, profile, names)) in (1..).zip(inputs.chain(baselines)) {
+            let batch = batch(profile, start, labels, names);
             store
                 .append(SenderId(1), sequence, batch)
                 .context("look into the profile")?;
@@ -148,9 +147,38 @@ fn limits() -> QueryLimits {
     }
 }
 
-/// A profile at its place on the line of time, with its labels. What another profiler counted in
+/// Names of processes.
+type ProcessNames = BTreeMap<Pid, String>;
+
+/// Names of processes: those of their first threads, after the last program that they became. The
+/// recording that saw the most of them tells.
+fn process_names(profiles: &[Profile]) -> ProcessNames {
+    let mut known: BTreeMap<Pid, Vec<&str>> = BTreeMap::new();
+    for profile in profiles {
+        let mut seen: BTreeMap<Pid, Vec<&str>> = BTreeMap::new();
+        for task in profile.tasks.iter().filter(|t| t.pid.0 == t.tid.0) {
+            seen.entry(task.pid).or_default().push(&task.comm);
+        }
+        for (pid, names) in seen {
+            let most = known.entry(pid).or_default();
+            if most.len() < names.len() {
+                *most = names;
+            }
+        }
+    }
+    let last = |(pid, names): (Pid, Vec<&str>)| Some((pid, (*names.last()?).to_owned()));
+    known.into_iter().filter_map(last).collect()
+}
+
+/// A profile at its place on the line of time, with its labels: those of a daemon that can be told
+/// from the recording, and those that were given. What another profiler counted in
 /// samples or in time on a CPU is CPU time.
-fn batch(mut profile: Profile, start: Duration, labels: &[RecordingLabel]) -> Batch {
+fn batch(
+    mut profile: Profile,
+    start: Duration,
+    labels: &[RecordingLabel],
+    names: &ProcessNames,
+) -> Batch {
     profile.window.start = start;
     let counts_cpu = profile
         .value_types
@@ -159,10 +187,18 @@ fn batch(mut profile: Profile, start: Duration, labels: &[RecordingLabel]) -> Ba
     if profile.signal == Signal::Imported && counts_cpu {
         profile.signal = Signal::Cpu;
     }
-    let thread = |comm: &str| (label::THREAD.to_owned(), comm.to_owned());
     for task in &mut profile.tasks {
-        if !task.comm.is_empty() && !task.labels.contains_key(label::THREAD) {
-            task.labels.extend([thread(&task.comm)]);
+        let mut add = |name: &str, value: &str| {
+            if !value.is_empty() && !task.labels.contains_key(name) {
+                task.labels.insert(name.to_owned(), value.to_owned());
+            }
+        };
+        add(label::THREAD, &task.comm);
+        if task.pid != Pid(0) {
+            add(label::PID, &task.pid.0.to_string());
+            let is_first = task.pid.0 == task.tid.0;
+            let process = names.get(&task.pid).map_or("", String::as_str);
+            add(label::COMM, if is_first { &task.comm } else { process });
         }
         let given = labels
             .iter()
@@ -170,4 +206,35 @@ fn batch(mut profile: Profile, start: Duration, labels: &[RecordingLabel]) -> Ba
         task.labels.extend(given);
     }
     Batch::from_profile(&profile, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::process_names;
+    use crate::model::{Pid, Profile, Task, Tid};
+
+    /// A recording that saw threads: process, thread, name.
+    fn seen(tasks: &[(u32, u32, &str)]) -> Profile {
+        let task = |(pid, tid, comm): &(u32, u32, &str)| Task {
+            pid: Pid(*pid),
+            tid: Tid(*tid),
+            comm: (*comm).to_owned(),
+            ..Task::default()
+        };
+        Profile {
+            tasks: tasks.iter().map(task).collect(),
+            ..Profile::default()
+        }
+    }
+
+    #[test]
+    fn a_process_is_called_what_its_first_thread_became() {
+        let names = process_names(&[
+            seen(&[(7, 7, "sh"), (8, 9, "worker")]),
+            seen(&[(7, 7, "sh"), (7, 7, "app"), (7, 10, "worker")]),
+            seen(&[(7, 7, "sh")]),
+        ]);
+        assert_eq!(Some("app"), names.get(&Pid(7)).map(String::as_str));
+        assert_eq!(None, names.get(&Pid(8)));
+    }
 }

@@ -20,6 +20,7 @@ mod output;
 
 mod mixed_load;
 
+mod alert;
 mod alloc;
 mod burst;
 mod daemon;
@@ -34,3 +35,4 @@ mod tables;
 mod tcp;
 mod up;
 mod watch;
+mod zoo;

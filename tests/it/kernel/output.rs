@@ -45,13 +45,15 @@ fn every_format_is_written() {
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
     for file in files {
         let bytes = fs::read(dir.path().join(file)).unwrap();
-        let starts: &[u8] = match file {
-            "p.svg" => b"<?xml",
-            "p.pb.gz" => b"\x1f\x8b",
-            "p.speedscope.json" | "p.json" => b"{",
-            _ => b"split;",
+        let starts: &[&[u8]] = match file {
+            "p.svg" => &[b"<?xml"],
+            "p.pb.gz" => &[b"\x1f\x8b"],
+            "p.speedscope.json" | "p.json" => &[b"{"],
+            // On a busy machine a sample meets the command before it has become the program.
+            _ => &[b"split;", b"profiler;"],
         };
-        assert!(bytes.starts_with(starts), "{file} starts wrong");
+        let starts_so = starts.iter().any(|start| bytes.starts_with(start));
+        assert!(starts_so, "{file} starts wrong");
         assert!(bytes.len() > 200, "{file} has {} bytes", bytes.len());
     }
 }

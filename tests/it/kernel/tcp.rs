@@ -173,12 +173,12 @@ fn a_server_that_accepts_late_shows_its_queue() {
 
 /// A far host behind a router that drops what its short queue cannot hold: two network namespaces,
 /// removed at the end.
-struct Network;
+pub(super) struct Network;
 
 impl Network {
     /// The namespace of the far host, and its address.
-    const FAR: &'static str = "profiler-far";
-    const ADDRESS: &'static str = "10.231.8.2";
+    pub(super) const FAR: &'static str = "profiler-far";
+    pub(super) const ADDRESS: &'static str = "10.231.8.2";
     /// How it is made: arguments of `ip`.
     const STEPS: &'static [&'static str] = &[
         "netns add profiler-router",
@@ -201,7 +201,7 @@ impl Network {
     ];
 
     /// Makes it; `None` where the kernel or the machine lacks something.
-    fn lossy() -> Option<Self> {
+    pub(super) fn lossy() -> Option<Self> {
         drop(Self);
         let network = Self;
         let all_done = Self::STEPS.iter().all(|step| ip(step));

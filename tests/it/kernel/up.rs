@@ -40,7 +40,7 @@ pub(super) fn up(data: &Path, arguments: &[&str]) -> Server {
 
 /// What `profiler query` prints.
 #[track_caller]
-fn query(server: &Server, arguments: &[&str]) -> String {
+pub(super) fn query(server: &Server, arguments: &[&str]) -> String {
     let mut command = Command::new(product().unwrap());
     command
         .arg("query")

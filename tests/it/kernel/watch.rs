@@ -3,6 +3,7 @@
 use std::{process::Command, thread, time::Duration};
 
 use profiler::{
+    clock,
     host::{
         Shutdown,
         run::{
@@ -24,9 +25,9 @@ const WINDOW: Duration = Duration::from_secs(2);
 /// Full windows to wait for; the first one and the last one are not full.
 const FULL_WINDOWS: usize = 3;
 
-/// Watches the host until there were enough full windows.
-fn windows() -> Vec<WatchedWindow> {
-    let options = WatchOptions {
+/// What the whole host is watched with.
+fn options() -> WatchOptions {
+    WatchOptions {
         host: "here".to_owned(),
         unwinding: Unwinding::Auto,
         rate_hz: FAST_HZ,
@@ -36,7 +37,12 @@ fn windows() -> Vec<WatchedWindow> {
         inlines: false,
         budget: Budget::default(),
         bursts: None,
-    };
+    }
+}
+
+/// Watches the host until there were enough full windows.
+fn windows() -> Vec<WatchedWindow> {
+    let options = options();
     let watching = thread::spawn(move || {
         let shutdown = Shutdown::default();
         let mut windows = Vec::new();
@@ -51,6 +57,45 @@ fn windows() -> Vec<WatchedWindow> {
         windows
     });
     watching.join().unwrap()
+}
+
+/// Whoever takes windows too slowly gets longer ones, and none is lost.
+#[test]
+fn windows_grow_while_those_before_wait() {
+    const LENGTH: Duration = Duration::from_secs(1);
+    const ENOUGH: Duration = Duration::from_secs(24);
+    let _turn = require_root!();
+    let mut split = Command::new(workload("split").unwrap());
+    let _running = Running::start(split.arg("120")).unwrap();
+    let options = WatchOptions {
+        window: LENGTH,
+        ..options()
+    };
+    let shutdown = Shutdown::default();
+    let stop = shutdown.clone();
+    let mut profiles: Vec<Profile> = Vec::new();
+    let deliver = &mut |window: WatchedWindow| {
+        profiles.push(window.profile);
+        let seen: Duration = profiles.iter().map(|profile| profile.window.duration).sum();
+        if ENOUGH < seen {
+            stop.request();
+        } else if !stop.is_requested() {
+            clock::sleep(2 * LENGTH);
+        }
+    };
+    watch(&options, &SharedLabelRules::default(), &shutdown, deliver).unwrap();
+    let longest = profiles.iter().map(|profile| profile.window.duration).max();
+    assert!(2 * LENGTH <= longest.unwrap(), "{longest:?}");
+    for pair in profiles.windows(2) {
+        let (span, next) = (pair[0].window, pair[1].window);
+        let end = span.start + span.duration;
+        let is_gapless = end.abs_diff(next.start) < Duration::from_millis(20);
+        assert!(is_gapless, "{span:?} {next:?}");
+    }
+    for profile in &profiles {
+        let quality = &profile.quality;
+        assert_eq!((0, 0), (quality.windows_lost, quality.lost_total()));
+    }
 }
 
 /// The stacks of a window as the collapsed format has them.

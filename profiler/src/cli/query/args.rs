@@ -134,7 +134,11 @@ Examples:
     Bottlenecks(BottlenecksArgs),
     /// Functions that changed more than chance explains
     #[command(after_help = "\
+Without a selector, a time or something to compare with, every service of the last hour is compared
+with its build before, yesterday and last week.
+
 Examples:
+  profiler query regressions
   profiler query regressions '{service=\"api\"}' --last 10m                 against the ten minutes before
   profiler query regressions '{service=\"api\"}' --last 1h --than yesterday
   profiler query regressions '{service=\"api\"}' --last 1h --than previous-build
@@ -294,6 +298,13 @@ impl SelectionArgs {
     pub(super) fn selector(&self) -> String {
         let typed = self.positional.as_ref().or(self.selector.as_ref());
         typed.cloned().unwrap_or_default()
+    }
+
+    /// Whether neither a selector nor a time was typed.
+    pub(super) fn is_everything(&self) -> bool {
+        let TimeArgs { from, to, last } = &self.time;
+        let has_time = from.is_some() || to.is_some() || last.is_some();
+        self.positional.is_none() && self.selector.is_none() && !has_time
     }
 
     /// The selection for the wire.
@@ -510,9 +521,9 @@ pub(super) struct RegressionsArgs {
     pub(super) selection: SelectionArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
-    /// Compare with what
-    #[arg(long, value_name = "WHAT", default_value = "before")]
-    pub(super) than: Than,
+    /// Compare with what: before when something else is said
+    #[arg(long, value_name = "WHAT")]
+    pub(super) than: Option<Than>,
     /// Compare with this selector, at the same time unless --offset is given
     #[arg(long, value_name = "SELECTOR", conflicts_with = "than")]
     pub(super) against: Option<String>,
@@ -534,6 +545,14 @@ pub(super) struct RegressionsArgs {
     /// Most functions, slower and faster each
     #[arg(long, value_name = "COUNT", default_value_t = 30)]
     pub(super) limit: u32,
+}
+
+impl RegressionsArgs {
+    /// Whether nothing was said of what is compared with what.
+    pub(super) fn is_bare(&self) -> bool {
+        let compares = self.than.is_some() || self.against.is_some() || self.offset.is_some();
+        self.selection.is_everything() && !compares
+    }
 }
 
 /// `query alerts`.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{
     args::{BottlenecksArgs, ConnectionArgs, Grave},
     client::{Client, ask, refused},
-    format::{Form, Forms},
+    format::Forms,
     json,
     text::quality_line,
 };
@@ -39,12 +39,8 @@ pub(super) async fn run(
     };
     let answer = client.bottlenecks(ask(question, to)).await;
     let answer = answer.map_err(|status| refused(&status, to))?.into_inner();
-    let bytes = if form == Form::Json {
-        json::text(&json::bottlenecks(&answer))
-    } else {
-        draw(&answer).into_bytes()
-    };
-    args.output.write(&bytes)
+    args.output
+        .answer(form, || json::bottlenecks(&answer), || draw(&answer))
 }
 
 /// The findings as text, a paragraph each.

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use clap::ValueEnum;
+use serde_json::Value;
 
-use super::{UsageError, args::OutputArgs};
+use super::{UsageError, args::OutputArgs, json};
 use crate::{cli::output, render::Format, wire::v1::generated::ExportFormat};
 
 /// Forms of answers.
@@ -81,6 +82,20 @@ impl OutputArgs {
             question: of.question,
             format: form.name(),
             known: of.names,
+        })
+    }
+
+    /// Writes an answer that is text, or JSON for programs.
+    pub(super) fn answer(
+        &self,
+        form: Form,
+        value: impl FnOnce() -> Value,
+        text: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        self.write(&if form == Form::Json {
+            json::text(&value())
+        } else {
+            text().into_bytes()
         })
     }
 

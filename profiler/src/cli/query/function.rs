@@ -3,7 +3,7 @@
 use super::{
     args::{ConnectionArgs, FunctionArgs},
     client::{Client, ask, refused},
-    format::{Form, Forms},
+    format::Forms,
     json,
     text::{Side, Table, quality_line, value_type},
 };
@@ -30,12 +30,11 @@ pub(super) async fn run(
     };
     let answer = client.function(ask(question, to)).await;
     let answer = answer.map_err(|status| refused(&status, to))?.into_inner();
-    let bytes = if form == Form::Json {
-        json::text(&json::function(&answer))
-    } else {
-        draw(&args.name, &answer).into_bytes()
-    };
-    args.output.write(&bytes)
+    args.output.answer(
+        form,
+        || json::function(&answer),
+        || draw(&args.name, &answer),
+    )
 }
 
 /// The answer as text, signal by signal.

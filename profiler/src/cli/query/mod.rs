@@ -13,6 +13,7 @@ mod flame_graph;
 mod format;
 mod function;
 mod json;
+mod lately;
 mod listing;
 mod regressions;
 mod run;

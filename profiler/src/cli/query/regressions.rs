@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{
     args::{ConnectionArgs, RegressionsArgs, Than},
     client::{Client, ask, refused},
-    format::{Form, Forms},
+    format::Forms,
     json,
     text::{Side, Table},
 };
@@ -24,8 +24,20 @@ pub(super) async fn run(
     args: &RegressionsArgs,
 ) -> anyhow::Result<()> {
     let form = args.output.form(Forms::of_text("regressions"))?;
-    let after = args.selection.message()?;
-    let against = match args.than {
+    let question = question(
+        args,
+        args.selection.message()?,
+        args.than.unwrap_or_default(),
+    );
+    let answer = client.regressions(ask(question, to)).await;
+    let answer = answer.map_err(|status| refused(&status, to))?.into_inner();
+    args.output
+        .answer(form, || json::regressions(&answer), || draw(&answer))
+}
+
+/// What is asked of a selection.
+pub(super) fn question(args: &RegressionsArgs, after: Selection, than: Than) -> RegressionsRequest {
+    let against = match than {
         Than::Before => Against::Before,
         Than::Yesterday => Against::Yesterday,
         Than::LastWeek => Against::LastWeek,
@@ -36,7 +48,7 @@ pub(super) async fn run(
     } else {
         Weight::Self_
     };
-    let question = RegressionsRequest {
+    RegressionsRequest {
         before: before(args, &after).map(message),
         after: Some(message(after)),
         against: against.into(),
@@ -45,15 +57,7 @@ pub(super) async fn run(
         points_least: args.points,
         false_discovery_rate: args.false_discoveries,
         limit: args.limit,
-    };
-    let answer = client.regressions(ask(question, to)).await;
-    let answer = answer.map_err(|status| refused(&status, to))?.into_inner();
-    let bytes = if form == Form::Json {
-        json::text(&json::regressions(&answer))
-    } else {
-        draw(&answer).into_bytes()
-    };
-    args.output.write(&bytes)
+    }
 }
 
 /// What is compared with, where it was said.

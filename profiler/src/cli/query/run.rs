@@ -14,7 +14,7 @@ use super::{
     client::{Client, ask, connect, refused},
     diff, flame_graph,
     format::Forms,
-    function, json, listing, regressions, series,
+    function, json, lately, listing, regressions, series,
     tables::{self, HeapArgs, LeaksArgs, TableArgs},
     top, watch,
 };
@@ -108,7 +108,11 @@ fn what_changed<'a>(
     to: &'a ConnectionArgs,
     asked: &'a RegressionsArgs,
 ) -> Answered<'a> {
-    Box::pin(regressions::run(client, to, asked))
+    if asked.is_bare() {
+        Box::pin(lately::run(client, to, asked))
+    } else {
+        Box::pin(regressions::run(client, to, asked))
+    }
 }
 
 /// Asks for system calls.

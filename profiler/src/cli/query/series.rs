@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     args::{ConnectionArgs, SeriesArgs},
     client::{Client, ask, refused},
-    format::{Form, Forms},
+    format::Forms,
     json,
     text::{Side, Table, labels, quality_line, say_if_nothing, value_type},
     time::Utc,
@@ -37,13 +37,14 @@ pub(super) async fn run(
     };
     let answer = client.series(ask(question, to)).await;
     let answer = answer.map_err(|status| refused(&status, to))?.into_inner();
-    let bytes = if form == Form::Json {
-        json::text(&json::series(&answer))
-    } else {
-        say_if_nothing(answer.lines.iter().map(total).fold(0, u64::saturating_add));
-        draw(&answer, &selection).into_bytes()
-    };
-    args.output.write(&bytes)
+    args.output.answer(
+        form,
+        || json::series(&answer),
+        || {
+            say_if_nothing(answer.lines.iter().map(total).fold(0, u64::saturating_add));
+            draw(&answer, &selection)
+        },
+    )
 }
 
 /// One line for each combination of labels, heaviest first.

@@ -3,7 +3,7 @@
 use super::{
     args::{ConnectionArgs, RowsOf, TopArgs},
     client::{Client, ask, refused},
-    format::{Form, Forms},
+    format::Forms,
     json,
     text::{Side, Table, marked, quality_line, say_if_nothing, value_type},
 };
@@ -33,13 +33,14 @@ pub(super) async fn run(
     };
     let answer = client.top(ask(question, to)).await;
     let answer = answer.map_err(|status| refused(&status, to))?.into_inner();
-    let bytes = if form == Form::Json {
-        json::text(&json::top(&answer))
-    } else {
-        say_if_nothing(answer.total);
-        draw(&answer, args).into_bytes()
-    };
-    args.output.write(&bytes)
+    args.output.answer(
+        form,
+        || json::top(&answer),
+        || {
+            say_if_nothing(answer.total);
+            draw(&answer, args)
+        },
+    )
 }
 
 /// The rows as text.

@@ -176,7 +176,8 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         mappings: KernelMappings::new(take_map(&mut object, "MAPPINGS")?)?,
         tables: Some((
             KernelRules::new(take_map(&mut object, "RULES")?)?,
-            KernelTables::new(&take_map(&mut object, "TABLES")?)?,
+            // Left in its place: programs that are loaded later name it by the same descriptor.
+            KernelTables::new(map(&object, "TABLES")?)?,
         )),
         samples: typed_map(&mut object, "SAMPLES")?,
         notices: typed_map(&mut object, "NOTICES")?,
@@ -210,7 +211,7 @@ fn load_object(options: &ProbeOptions) -> Result<Ebpf, ProbeError> {
         .map_max_entries("SAMPLES", ring_size_bytes(options))
         .map_max_entries("MAPPINGS", nodes)
         .map_max_entries("TARGETS", nodes)
-        .map_max_entries("DEPARTURES", departures_wanted(options))
+        .map_max_entries("DEPARTURES", when(&[Signal::OffCpu], OFF_CPU_THREADS_MAX))
         .map_max_entries("LIVE_ALLOCATIONS", when(&ALLOC, LIVE_ALLOCATIONS_MAX))
         .map_max_entries("ALLOCATORS", when(&ALLOC, ALLOCATORS_MAX))
         .map_max_entries("CALLS", when(&SYSCALLS, CALL_THREADS_MAX))
@@ -281,15 +282,6 @@ fn nodes_wanted() -> u32 {
         .unwrap_or(NODES_MAX)
         .saturating_mul(2)
         .max(NODES_MAX)
-}
-
-/// Threads to remember: none, which takes one, while no waits are measured.
-fn departures_wanted(options: &ProbeOptions) -> u32 {
-    if options.signals.watches(&[Signal::OffCpu]) {
-        OFF_CPU_THREADS_MAX
-    } else {
-        1
-    }
 }
 
 /// Entries of a map that these signals need: the least that the kernel takes while none is watched.
@@ -420,6 +412,11 @@ where
             program: name,
             source,
         })
+}
+
+/// A map that stays in the object.
+fn map<'a>(object: &'a Ebpf, name: &'static str) -> Result<&'a Map, ProbeError> {
+    object.map(name).ok_or(ProbeError::Missing { name })
 }
 
 /// A map of the object by name.

@@ -3,6 +3,7 @@
 use std::{error::Error, ffi::CStr, fmt, fs, io, time::Duration};
 
 use aya::programs::ProgramType;
+use profiler_common::limits::PAGE_FAULT_PERIOD;
 use serde::Serialize;
 
 use super::{
@@ -12,6 +13,7 @@ use super::{
     load::{Filter, has_task_pt_regs, load},
     off_cpu::attach_off_cpu,
     options::{ProbeOptions, SignalOptions},
+    page_faults::attach_page_faults,
     sys,
     syscall::attach_syscalls,
     tcp::attach_tcp,
@@ -93,6 +95,8 @@ pub fn survey() -> Survey {
         off_cpu(),
         system_calls(),
         tcp(),
+        allocations(),
+        page_faults(),
         process_records(),
         finding(
             "user registers in system calls",
@@ -252,6 +256,37 @@ fn tcp() -> Finding {
         attempt(),
         "no profiles of TCP connections",
         "kernel 5.12 or later; 6.3 or later for first bytes and bytes",
+    )
+}
+
+/// Whether allocators can be probed: loads what would probe them.
+fn allocations() -> Finding {
+    let attempt = || {
+        let mut probe = load_for(Signal::Alloc)?;
+        let (probes, _live) = (probe.take_allocations()).ok_or(ProbeError::Missing {
+            name: "LIVE_ALLOCATIONS",
+        })?;
+        Ok::<String, ProbeError>(format!("probed by a {}", probes.hook()))
+    };
+    finding(
+        "allocations",
+        attempt(),
+        "no profiles of memory that is allocated and kept",
+        "a kernel with CONFIG_UPROBE_EVENTS; 6.13 or later probes the returns of sampled calls only",
+    )
+}
+
+/// Whether page faults can be sampled: attaches it, and takes it away again.
+fn page_faults() -> Finding {
+    let attempt = || {
+        let mut probe = load_for(Signal::PageFault)?;
+        attach_page_faults(&mut probe)
+    };
+    finding(
+        "page faults",
+        attempt().map(|()| format!("one in {PAGE_FAULT_PERIOD} is sampled")),
+        "no profiles of memory that grows",
+        "run as root, or with CAP_BPF and CAP_PERFMON",
     )
 }
 

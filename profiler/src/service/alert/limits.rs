@@ -26,5 +26,7 @@ pub const QUEUE_MAX: usize = 256;
 pub const ANSWER_SIZE_BYTES_MAX: usize = 64 * 1024;
 /// How often Alertmanager is told again that an alert still fires: it forgets otherwise.
 pub const REPEAT_EVERY: Duration = Duration::from_secs(60);
+/// How often a limit on regressions is looked at: it rests on minutes, and takes its time.
+pub const COMPARE_EVERY: Duration = Duration::from_secs(60);
 /// Longest time that one look at the budget may take.
 pub const LOOK_TIME_MAX: Duration = Duration::from_secs(20);

@@ -183,6 +183,25 @@ async fn an_alert_fires_within_thirty_seconds_and_clears_and_survives_a_restart(
 }
 
 #[tokio::test]
+async fn a_limit_on_regressions_is_looked_at_once_a_minute() {
+    let text = "[[limit]]\nname = \"slower\"\nmeasure = \"regressions\"";
+    let guide = Arc::new(Guide {
+        rules: Rules::default(),
+        budget: Some(Budget::read(text).unwrap()),
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let alerting = Alerting::open(&guide, dir.path()).unwrap();
+    let world = World::new();
+    let mut looked = Vec::new();
+    for second in [0, 5, 55, 60, 65, 120] {
+        look(&alerting, &world, second);
+        let looks = alerting.0.looks.lock().unwrap();
+        looked.push(looks["slower"].1.saturating_sub(START).as_secs());
+    }
+    assert_eq!(vec![0, 0, 0, 60, 60, 120], looked);
+}
+
+#[tokio::test]
 async fn a_receiver_that_fails_is_asked_again_and_alertmanager_is_told_its_way() {
     let (url, mut requests) = receiver(&[503, 503, 200]).await;
     let dir = tempfile::tempdir().unwrap();

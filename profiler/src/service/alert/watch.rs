@@ -14,15 +14,15 @@ use super::{
     AlertError,
     deliver::Deliveries,
     keep::{Event, Keep, Standing},
-    limits::{LOOK_TIME_MAX, REPEAT_EVERY},
+    limits::{COMPARE_EVERY, LOOK_TIME_MAX, REPEAT_EVERY},
     machine::{Patience, next},
     message::Message,
 };
 use crate::{
     clock,
     service::{
-        insight::{Budget, Judged, Limit},
-        query::{Guide, QueryError, Reader, check, limits::ROWS_READ_MAX, window_of},
+        insight::{Judged, Limit, Measure},
+        query::{Guide, QueryError, Reader, check_limit, limits::ROWS_READ_MAX, window_of},
         store::QueryLimits,
     },
 };
@@ -105,19 +105,32 @@ impl Alerting {
             cancelled: Arc::default(),
             deadline: Some(clock::monotonic().saturating_add(LOOK_TIME_MAX)),
         };
-        let range = window_of(budget, now);
-        let checked = check(reader, budget, &self.0.guide.rules, (range, None), &limits)?;
-        for judged in checked.limits {
-            let Some(limit) = limit_of(budget, &judged.name) else {
-                continue;
+        let when = (window_of(budget, now), None);
+        for limit in &budget.limits {
+            let (judged, at) = if let Some(look) = self.still_holds(limit, now) {
+                look
+            } else {
+                let rules = &self.0.guide.rules;
+                (check_limit(reader, limit, rules, when, &limits)?, now)
             };
             if let Err(error) = self.observe(limit, &judged, now) {
                 tracing::error!(%error, alert = limit.name, "the state of an alert was not kept");
             }
             let mut looks = self.0.looks.lock().unwrap_or_else(PoisonError::into_inner);
-            looks.insert(judged.name.clone(), (judged, now));
+            looks.insert(judged.name.clone(), (judged, at));
         }
         Ok(())
+    }
+
+    /// What was found when a limit on regressions was looked at last, until it is time again.
+    fn still_holds(&self, limit: &Limit, now: Duration) -> Option<Look> {
+        if !matches!(limit.measure, Measure::Regressions { .. }) {
+            return None;
+        }
+        let looks = self.0.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = looks.get(&limit.name);
+        last.filter(|(_judged, at)| now < *at + COMPARE_EVERY)
+            .cloned()
     }
 
     /// Moves one alert on, keeps where it stands and tells what there is to tell.
@@ -208,9 +221,4 @@ fn tell(before: &Standing, after: &Standing, is_silent: bool) -> Option<bool> {
         (false, true) => Some(false),
         _ => None,
     }
-}
-
-/// A limit by its name.
-pub(super) fn limit_of<'a>(budget: &'a Budget, name: &str) -> Option<&'a Limit> {
-    budget.limits.iter().find(|limit| limit.name == name)
 }

@@ -11,6 +11,8 @@ use super::{
 
 /// What is looked at when the budget does not say.
 const WINDOW_DEFAULT: Duration = Duration::from_secs(30);
+/// What a limit on regressions looks at when it does not say: half a minute is too little to tell.
+const COMPARE_WINDOW_DEFAULT: Duration = Duration::from_secs(600);
 /// How often a service looks when the budget does not say.
 const EVERY_DEFAULT: Duration = Duration::from_secs(5);
 /// How long a limit is broken before someone is told, when the budget does not say.
@@ -46,6 +48,8 @@ pub struct Limit {
     pub severity: Severity,
     /// Whether the number itself counts; otherwise its whole interval has to be above the limit.
     pub is_strict: bool,
+    /// How far back it looks at least, whatever the budget's window is.
+    pub window: Option<Duration>,
     /// How long it is broken before someone is told.
     pub hold: Duration,
     /// How long it is kept before that is over.
@@ -177,6 +181,7 @@ struct WrittenLimit {
     severity: Severity,
     #[serde(default)]
     strict: bool,
+    window: Option<String>,
     #[serde(rename = "for")]
     hold: Option<String>,
     clear_after: Option<String>,
@@ -311,7 +316,10 @@ impl WrittenLimit {
             Some(text) => Amount::duration(text),
             None => Ok(default),
         };
+        let compares = matches!(measure, Measure::Regressions { .. });
+        let window = self.window.as_deref().map(Amount::duration).transpose()?;
         Ok(Limit {
+            window: window.or(compares.then_some(COMPARE_WINDOW_DEFAULT)),
             hold: time(&self.hold, HOLD_DEFAULT)?,
             clear_after: time(&self.clear_after, CLEAR_DEFAULT)?,
             name: self.name,

@@ -58,13 +58,20 @@ macro_rules! rule {
 
 rule!(
     /// A share of CPU time.
-    HotFunction { cores_least: f64, samples_least: f64 }
+    HotFunction {
+        cores_least: f64,
+        samples_least: f64,
+        cores_warning: f64,
+        cores_critical: f64,
+    }
 );
 rule!(
     /// A share of CPU time.
     HotPath {
         cores_least: f64,
         samples_least: f64,
+        cores_warning: f64,
+        cores_critical: f64,
         follow_share: f64,
         trunk_share: f64,
         self_share_most: f64,
@@ -73,15 +80,20 @@ rule!(
 );
 rule!(
     /// A share of CPU time and waiting time.
-    LockConvoy { threads_least: f64, samples_least: f64 }
+    LockConvoy {
+        threads_least: f64,
+        threads_warning: f64,
+        threads_critical: f64,
+        samples_least: f64,
+    }
 );
 rule!(
     /// Calls a second.
-    SyscallStorm { mean_ns_most: f64 }
+    SyscallStorm { mean_ns_most: f64, share_least: f64 }
 );
 rule!(
     /// Calls a second.
-    TinyIo { mean_ns_most: f64, calls: Vec<String> }
+    TinyIo { mean_ns_most: f64, share_least: f64, calls: Vec<String> }
 );
 rule!(
     /// Nanoseconds.
@@ -89,7 +101,7 @@ rule!(
 );
 rule!(
     /// A share of segments.
-    Retransmits { events_least: f64, segment_bytes: f64 }
+    Retransmits { events_least: f64, segment_bytes: f64, calls: Vec<String> }
 );
 rule!(
     /// Bytes a second.
@@ -105,17 +117,41 @@ rule!(
 );
 rule!(
     /// A share of running and waiting for a CPU.
-    RunQueueSaturation { cores_least: f64 }
+    RunQueueSaturation {
+        cores_least: f64,
+        threads_least: f64,
+        threads_warning: f64,
+        threads_critical: f64,
+    }
 );
 rule!(
     /// CPUs.
     OneBusyThread { share_least: f64, others_least: usize, cores_most: f64 }
 );
 
+/// Gives rules that also ask how much there is in all the severity of both.
+macro_rules! weighed {
+    ($name:ident, $warning:ident, $critical:ident) => {
+        impl $name {
+            /// How grave a share is of which there is so much in all.
+            pub(super) fn severity_of(&self, sure: f64, amount: f64) -> Option<Severity> {
+                let by_amount = severity([f64::MIN, self.$warning, self.$critical], amount);
+                self.severity(sure).min(by_amount)
+            }
+        }
+    };
+}
+
+weighed!(HotFunction, cores_warning, cores_critical);
+weighed!(HotPath, cores_warning, cores_critical);
+weighed!(LockConvoy, threads_warning, threads_critical);
+weighed!(RunQueueSaturation, threads_warning, threads_critical);
+
 /// How code is recognized: by beginnings of names.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Frames {
+    waiting_functions: Vec<String>,
     pub(super) active_reasons: Vec<String>,
     library_modules: Vec<String>,
     library_functions: Vec<String>,
@@ -240,6 +276,15 @@ impl Frames {
             .or_else(|| user().next())
     }
 
+    /// Whether a stack is the kernel's putting the thread to sleep, or waking one up.
+    pub(super) fn is_waiting(&self, table: &SignalTable, path: &Path) -> bool {
+        let mut kernel = table
+            .names(path)
+            .rev()
+            .take_while(|site| !site.is_user_code());
+        kernel.any(|site| begins(&site.function, &self.waiting_functions))
+    }
+
     /// Whether a stack waits for work, and for no lock.
     pub(super) fn is_idle(&self, table: &SignalTable, path: &Path) -> bool {
         let mut names = table.names(path).rev();
@@ -256,6 +301,20 @@ mod tests {
         let rules = Rules::default();
         assert_eq!(Some(Severity::Warning), rules.hot_function.severity(0.3));
         assert_eq!(None, rules.hot_function.severity(0.099));
+    }
+
+    #[test]
+    fn a_large_share_of_next_to_nothing_is_good_to_know() {
+        let rule = Rules::default().hot_function;
+        for (share, cores, severity) in [
+            (0.9, 0.1, Some(Severity::Info)),
+            (0.9, 0.3, Some(Severity::Warning)),
+            (0.9, 0.9, Some(Severity::Critical)),
+            (0.35, 9.0, Some(Severity::Warning)),
+            (0.05, 9.0, None),
+        ] {
+            assert_eq!(severity, rule.severity_of(share, cores), "{share} {cores}");
+        }
     }
 
     #[test]

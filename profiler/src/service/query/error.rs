@@ -41,6 +41,9 @@ pub enum QueryError {
         /// What it is.
         what: &'static str,
     },
+    /// Only one build, or none, was ever seen.
+    #[error("there is no build, and no version, before the present one")]
+    NoEarlierBuild,
     /// Something was said that there is not.
     #[error("no {what} has the number {number}")]
     Unknown {

@@ -32,7 +32,7 @@ pub use self::{
     error::QueryError,
     examine::{
         Ask, Baseline, Bottlenecks, Checked, Guide, Ledger, LedgerPart, LedgerRow, Regressions,
-        Wanted, bottlenecks, check, ledger, regressions, window_of,
+        Wanted, bottlenecks, check, check_limit, ledger, regressions, window_of,
     },
     export::{export, profile},
     flame_graph::{Diff, FlameGraph, diff, flame_graph},

@@ -15,7 +15,7 @@ use crate::{
     cli::query::{
         args::ConnectionArgs,
         client::{Client, ask, refused},
-        format::{Form, Forms},
+        format::Forms,
         json,
     },
     wire::v1::generated::{LeaksRequest, LeaksResponse, MemoryRows, leaks_response::Row},
@@ -47,12 +47,9 @@ pub(in crate::cli::query) async fn run(
     if !args.all {
         (answer.rows).retain(|row| CONFIDENCE_LEAST <= row.confidence);
     }
-    let bytes = if form == Form::Json {
-        json::text(&to_json(&answer))
-    } else {
-        draw(&answer, args).into_bytes()
-    };
-    args.table.output.write(&bytes)
+    args.table
+        .output
+        .answer(form, || to_json(&answer), || draw(&answer, args))
 }
 
 /// The rows as text.

@@ -10,7 +10,7 @@ use crate::{
     cli::query::{
         args::ConnectionArgs,
         client::{Client, ask, refused},
-        format::{Form, Forms},
+        format::Forms,
         json,
         text::say_if_nothing,
     },
@@ -37,13 +37,14 @@ pub(in crate::cli::query) async fn run(
     };
     let answer = client.syscalls(ask(question, to)).await;
     let answer = answer.map_err(|status| refused(&status, to))?.into_inner();
-    let bytes = if form == Form::Json {
-        json::text(&to_json(&answer))
-    } else {
-        say_if_nothing(answer.rows_total);
-        draw(&answer, &args.group_by()).into_bytes()
-    };
-    args.output.write(&bytes)
+    args.output.answer(
+        form,
+        || to_json(&answer),
+        || {
+            say_if_nothing(answer.rows_total);
+            draw(&answer, &args.group_by())
+        },
+    )
 }
 
 /// The rows as text.

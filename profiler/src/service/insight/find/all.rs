@@ -1,6 +1,6 @@
 //! Every rule, and the order of what they find.
 
-use super::{calls, cpu, look::Look, memory, remote, wait};
+use super::{calls, cpu, explain, look::Look, memory, path, remote, thread, wait};
 use crate::service::insight::{Evidence, Finding, Rules, limits::FINDINGS_PER_KIND_MAX};
 
 /// Applies every rule. Out: gravest first; of each kind only the heaviest.
@@ -9,8 +9,8 @@ pub fn find(evidence: &Evidence, rules: &Rules) -> Vec<Finding> {
     let mut findings = Vec::new();
     for rule in [
         cpu::hot_functions,
-        cpu::hot_paths,
-        cpu::busy_threads,
+        path::hot_paths,
+        thread::busy_threads,
         wait::lock_convoys,
         wait::run_queue,
         calls::storms,
@@ -26,6 +26,7 @@ pub fn find(evidence: &Evidence, rules: &Rules) -> Vec<Finding> {
         found.truncate(FINDINGS_PER_KIND_MAX);
         findings.extend(found);
     }
+    explain::settle(&look, &mut findings);
     findings.sort_by(Finding::rank);
     findings
 }

@@ -14,7 +14,8 @@ pub(super) fn storms(look: &Look<'_>) -> Vec<Finding> {
     let judge = |call: &Call| {
         let is_short = call.mean_ns <= rule.mean_ns_most;
         let is_io = look.rules.tiny_io.calls.contains(&call.name);
-        if is_short && !is_io {
+        let is_felt = rule.share_least <= call.share;
+        if is_short && is_felt && !is_io {
             rule.severity(call.per_second)
         } else {
             None
@@ -28,7 +29,9 @@ pub(super) fn tiny_io(look: &Look<'_>) -> Vec<Finding> {
     let rule = &look.rules.tiny_io;
     let judge = |call: &Call| {
         let is_io = rule.calls.contains(&call.name);
-        if is_io && call.mean_ns <= rule.mean_ns_most {
+        let is_felt = rule.share_least <= call.share;
+        let is_short = call.mean_ns <= rule.mean_ns_most;
+        if is_io && is_felt && is_short {
             rule.severity(call.per_second)
         } else {
             None
@@ -43,7 +46,8 @@ struct Call {
     per_second: f64,
     mean_ns: f64,
     count: f64,
-    total_ns: f64,
+    /// Of CPU time; one where that was not recorded.
+    share: f64,
     /// Of all, those that failed.
     failed_share: f64,
 }
@@ -55,6 +59,7 @@ type Judge<'a> = &'a dyn Fn(&Call) -> Option<Severity>;
 fn calls(look: &Look<'_>, kind: FindingKind, judge: Judge<'_>) -> Vec<Finding> {
     let table = &look.evidence.syscall_counts;
     let by_name = table.by(|path| path.sites.first().copied());
+    let cpu_ns = look.evidence.cpu_ns();
     let call = |(site, weight): (&u32, &Weight)| {
         let [count, total_ns, ..] = weight.values;
         let failed = table.of(|path| {
@@ -67,7 +72,9 @@ fn calls(look: &Look<'_>, kind: FindingKind, judge: Judge<'_>) -> Vec<Finding> {
             per_second: count / look.evidence.seconds(),
             mean_ns: total_ns / count.max(1.0),
             count,
-            total_ns,
+            // Calls that also wait take more than CPU time; without CPU time there is nothing to
+            // compare.
+            share: (total_ns / cpu_ns.max(total_ns).max(1.0)).min(1.0),
             failed_share: failed.values[0] / count.max(1.0),
         }
     };
@@ -80,9 +87,6 @@ fn calls(look: &Look<'_>, kind: FindingKind, judge: Judge<'_>) -> Vec<Finding> {
 /// One call as a finding.
 fn finding(look: &Look<'_>, kind: FindingKind, severity: Severity, call: &Call) -> Finding {
     let place = caller(look, &call.name).unwrap_or_else(|| Site::thing(&call.name));
-    let cpu_ns = look.evidence.cpu_ns();
-    // Calls that also wait take more than CPU time; without CPU time there is nothing to compare.
-    let share = (call.total_ns / cpu_ns.max(call.total_ns).max(1.0)).min(1.0);
     let (count, mean) = (
         Unit::PerSecond.show(call.per_second),
         Unit::Nanoseconds.show(call.mean_ns),
@@ -103,7 +107,7 @@ fn finding(look: &Look<'_>, kind: FindingKind, severity: Severity, call: &Call) 
         kind,
         severity,
         place,
-        cost: (Interval::exact(share), CPU_TIME),
+        cost: (Interval::exact(call.share), CPU_TIME),
         evidence: vec![
             exact(
                 "calls_per_second",
@@ -151,7 +155,7 @@ fn caller(look: &Look<'_>, call: &str) -> Option<Site> {
 mod tests {
     use crate::service::insight::{
         Evidence, FindingKind,
-        find::fixture::{first, kinds, minute, table},
+        find::fixture::{cpu, first, kinds, minute, table},
     };
 
     /// A minute of calls: counts by call, and stacks that make them.
@@ -198,6 +202,17 @@ mod tests {
             (found.kind, &*found.place.function)
         );
         assert!(!kinds(&evidence).contains(&FindingKind::SyscallStorm));
+    }
+
+    #[test]
+    fn many_calls_that_are_next_to_nothing_of_a_large_service_are_fine() {
+        let counts = [("getpid;ok;128 ns .. 256 ns", [6_000_000, 900_000_000])];
+        let mut small = calling(&counts, &[]);
+        small.cpu = cpu(&[("main;a", 1_000), ("main;b", 500)]).cpu;
+        assert!(kinds(&small).contains(&FindingKind::SyscallStorm));
+        let mut large = calling(&counts, &[]);
+        large.cpu = cpu(&[("main;a", 100_000), ("main;b", 50_000)]).cpu;
+        assert!(!kinds(&large).contains(&FindingKind::SyscallStorm));
     }
 
     #[test]

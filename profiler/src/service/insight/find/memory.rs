@@ -74,9 +74,11 @@ pub(super) fn leaks(look: &Look<'_>) -> Vec<Finding> {
 /// One place, if what it allocates stays and grows all the time.
 fn leak(look: &Look<'_>, site: u32, weight: &Weight) -> Option<Finding> {
     let (table, rule) = (&look.evidence.alloc, &look.rules.leak_suspect);
-    let grown: Vec<f64> = (weight.slices[ALLOCATED].iter())
-        .zip(&weight.slices[FREED])
-        .map(|(allocated, freed)| allocated - freed)
+    // Where nothing was freed at all, nothing is there to be divided into slices.
+    let freed_in = |slice: usize| weight.slices[FREED].get(slice).copied().unwrap_or_default();
+    let allocated_in = weight.slices[ALLOCATED].iter().enumerate();
+    let grown: Vec<f64> = allocated_in
+        .map(|(slice, allocated)| allocated - freed_in(slice))
         .collect();
     let (allocated, freed) = (weight.values[ALLOCATED], weight.values[FREED]);
     let kept_share = ((allocated - freed) / allocated.max(1.0)).max(0.0);
@@ -240,6 +242,13 @@ mod tests {
             (found.kind, &*found.place.function)
         );
         assert_eq!(Severity::Warning, found.severity);
+    }
+
+    #[test]
+    fn memory_of_which_nothing_is_ever_freed_is_a_suspect() {
+        let mut evidence = allocating(&[("main;remember;malloc", [120 * MIB, 12_000, 0, 0])]);
+        evidence.alloc.paths[0].slices[2] = Box::default();
+        assert_eq!(FindingKind::LeakSuspect, first(&evidence).kind);
     }
 
     #[test]

@@ -3,9 +3,12 @@
 mod all;
 mod calls;
 mod cpu;
+mod explain;
 mod look;
 mod memory;
+mod path;
 mod remote;
+mod thread;
 mod wait;
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::look::{Found, Look};
 use crate::service::insight::{
-    Evidence, Finding, FindingKind, Histogram, Interval, Number, Severity, Site, Unit,
-    evidence::Weight, proportion,
+    Evidence, Finding, FindingKind, Histogram, Interval, Number, Path, Severity, SignalTable, Site,
+    Unit, evidence::Weight, proportion,
 };
 
 /// The side that asks.
@@ -23,8 +23,7 @@ pub(crate) fn measured(
     wanted: impl Fn(&str, &str, &str) -> bool,
 ) -> (Weight, Histogram) {
     let table = &evidence.tcp_counts;
-    let fits = |path: &crate::service::insight::Path| match table.names(path).collect::<Vec<_>>()[..]
-    {
+    let fits = |path: &Path| match table.names(path).collect::<Vec<_>>()[..] {
         [endpoint, side, measure, ..] => {
             wanted(&endpoint.function, &side.function, &measure.function)
         }
@@ -72,17 +71,17 @@ fn slow_at(look: &Look<'_>, endpoint: &str, (name, does): (&str, &str)) -> Optio
     let is_wanted =
         |at: &str, side: &str, measure: &str| at == endpoint && side == CLIENT && measure == name;
     let (weight, lengths) = measured(look.evidence, is_wanted);
-    let [events, amount_ns, ..] = weight.values;
+    let [events, waited_ns, ..] = weight.values;
     if events < rule.events_least {
         return None;
     }
-    let mean = amount_ns / events;
+    let mean = waited_ns / events;
     let (p95, word) = match lengths.quantile(0.95) {
         Some(p95) => (p95, "in 95 % of the cases within"),
         None => (Interval::exact(mean), "on the average within"),
     };
     let severity = rule.severity(p95.low)?;
-    let place = waiter(look).unwrap_or_else(|| Site::thing(endpoint));
+    let place = waiter(look, endpoint).unwrap_or_else(|| Site::thing(endpoint));
     let shown = |value| Unit::Nanoseconds.show(value);
     let summary = format!(
         "`{endpoint}` {does} {word} {} only ({} on the average): {} waits for it, mostly in `{}`.",
@@ -93,7 +92,7 @@ fn slow_at(look: &Look<'_>, endpoint: &str, (name, does): (&str, &str)) -> Optio
     );
     let exact = |name, text, unit, value| Number::new(name, text, unit, Interval::exact(value));
     let (active, _samples) = look.active_time();
-    let share = amount_ns / (active.iter().sum::<f64>() + amount_ns).max(1.0);
+    let share = waited_ns / (active.iter().sum::<f64>() + waited_ns).max(1.0);
     Some(look.finding(Found {
         kind: FindingKind::SlowRemote,
         severity,
@@ -130,7 +129,7 @@ fn unreachable_at(look: &Look<'_>, endpoint: &str) -> Option<Finding> {
     if tried < rule.events_least || share.low < rule.failed_share {
         return None;
     }
-    let place = waiter(look).unwrap_or_else(|| Site::thing(endpoint));
+    let place = waiter(look, endpoint).unwrap_or_else(|| Site::thing(endpoint));
     let summary = format!(
         "{} of the connections to `{endpoint}` fail; {} makes them mostly in `{}`.",
         Unit::Ratio.show(share.value),
@@ -157,11 +156,31 @@ fn unreachable_at(look: &Look<'_>, endpoint: &str) -> Option<Finding> {
     }))
 }
 
-/// The function of the service that waits for the network the longest.
-fn waiter(look: &Look<'_>) -> Option<Site> {
+/// The function of the service that waits for an endpoint the longest. Where stacks do not say for
+/// which one they wait, that is for any.
+fn waiter(look: &Look<'_>, endpoint: &str) -> Option<Site> {
     let table = &look.evidence.tcp;
-    let waits = table.by(|path| look.rules.frames.culprit(table, path));
-    let longest = (waits.iter()).max_by(|(a_site, a), (b_site, b)| {
+    let is_there = |path: &Path| table.names(path).any(|site| &*site.function == endpoint);
+    longest(look, table, is_there).or_else(|| longest(look, table, |_path| true))
+}
+
+/// The function of the service that takes the longest to send.
+fn sender(look: &Look<'_>) -> Option<Site> {
+    let table = &look.evidence.syscall;
+    let calls = &look.rules.retransmits.calls;
+    longest(look, table, |path| {
+        let call = table.names(path).next_back();
+        call.is_some_and(|call| calls.iter().any(|known| **known == *call.function))
+    })
+}
+
+/// The function of the service that takes the most of some stacks.
+fn longest(look: &Look<'_>, table: &SignalTable, fits: impl Fn(&Path) -> bool) -> Option<Site> {
+    let culprits = table.by(|path| {
+        let culprit = look.rules.frames.culprit(table, path);
+        culprit.filter(|_site| fits(path))
+    });
+    let longest = (culprits.iter()).max_by(|(a_site, a), (b_site, b)| {
         (a.values[0].total_cmp(&b.values[0])).then_with(|| b_site.cmp(a_site))
     });
     longest.map(|(site, _weight)| table.site(*site).clone())
@@ -191,11 +210,12 @@ fn retransmits_at(look: &Look<'_>, endpoint: &str) -> Option<Finding> {
     }
     let (share, _samples) = proportion(&[(again, segments)], segments);
     let severity = rule.severity(share.low)?;
-    let place = waiter(look).unwrap_or_else(|| Site::thing(endpoint));
+    let who = sender(look).or_else(|| waiter(look, endpoint));
+    let place = who.unwrap_or_else(|| Site::thing(endpoint));
     let per_second = again / look.evidence.seconds();
     let summary = format!(
         "{} of the segments to `{endpoint}` have to be sent again ({}): the network on the way \
-         loses them; {} waits for it mostly in `{}`.",
+         loses them; {} sends mostly in `{}`.",
         Unit::Ratio.show(share.value),
         Unit::PerSecond.show(per_second),
         look.service(),
@@ -239,6 +259,10 @@ mod tests {
             tcp_counts: table(counts),
             tcp: table(&[
                 ("main;handle;load_user;__recv", [9_000_000_000, 100]),
+                (
+                    "main;ask;__recv;first_byte_[k];client_[k];10.0.0.3:1_[k]",
+                    [5, 1],
+                ),
                 ("main;log", [1_000_000, 1]),
             ]),
             ..minute()
@@ -267,6 +291,18 @@ mod tests {
         );
         assert_eq!(Severity::Warning, found.severity);
         assert!(found.summary.contains("10.0.0.1:5432"), "{}", found.summary);
+    }
+
+    #[test]
+    fn who_waits_for_the_endpoint_itself_is_named() {
+        let slow = "10.0.0.3:1;client;first_byte;200 ms .. 400 ms";
+        let found = first(&network(&[(slow, [50, 15_000_000_000, 0])]));
+        assert_eq!("ask", &*found.place.function);
+        assert!(
+            found.summary.contains("300 ms on the average"),
+            "{}",
+            found.summary
+        );
     }
 
     #[test]
@@ -310,6 +346,17 @@ mod tests {
         let found = first(&counts(5_000));
         assert_eq!(FindingKind::Retransmits, found.kind);
         assert_eq!(Severity::Warning, found.severity);
+        assert_eq!(
+            "load_user", &*found.place.function,
+            "nobody was seen sending"
+        );
+        let mut sending = counts(5_000);
+        sending.syscall = table(&[
+            ("main;replicate;__send;sendto_[k]", [9_000_000_000, 100]),
+            ("main;log;__write;write_[k]", [1_000_000, 1]),
+            ("main;wait;epoll_wait_[k]", [50_000_000_000, 1]),
+        ]);
+        assert_eq!("replicate", &*first(&sending).place.function);
         assert!(kinds(&counts(50)).is_empty());
         assert!(kinds(&counts(5)).is_empty());
     }

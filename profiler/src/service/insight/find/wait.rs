@@ -49,7 +49,7 @@ fn lock_convoy(
         vec![(waited_ns, wholes.iter().sum())]
     };
     let (share, effective) = proportion(&slices, samples);
-    let severity = rule.severity(share.low)?;
+    let severity = rule.severity_of(share.low, threads)?;
     let place = table.site(site).clone();
     let holder = holder(look, &place);
     let held = holder.as_ref().map_or(String::new(), |holder| {
@@ -167,7 +167,9 @@ pub(super) fn run_queue(look: &Look<'_>) -> Vec<Finding> {
     };
     let samples = cpu.values[0] + wait_samples(queued.values[0], 0.0);
     let (share, effective) = proportion(&slices, samples);
-    let Some(severity) = rule.severity(share.low) else {
+    let threads = queued.values[0] / 1e9 / look.evidence.seconds();
+    let severity = rule.severity_of(share.low, threads);
+    let Some(severity) = severity.filter(|_| rule.threads_least <= threads) else {
         return Vec::new();
     };
     let by_code = table.by(|path| look.rules.frames.culprit(table, path));
@@ -178,7 +180,6 @@ pub(super) fn run_queue(look: &Look<'_>) -> Vec<Finding> {
         || Site::thing("(no code of the service)"),
         |(site, _weight)| table.site(*site).clone(),
     );
-    let threads = queued.values[0] / 1e9 / look.evidence.seconds();
     let summary = format!(
         "Threads of {} are ready to run but wait for a CPU: {} of their time, {threads:.1} threads \
          on the average, most often in `{}`. There are more busy threads than CPUs.",
@@ -215,7 +216,7 @@ pub(super) fn run_queue(look: &Look<'_>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use crate::service::insight::{
-        Evidence, FindingKind, Severity,
+        Evidence, FindingKind, Rules, Severity, find,
         find::fixture::{cpu, first, kinds, minute, table},
     };
 
@@ -277,6 +278,22 @@ mod tests {
         assert_eq!(FindingKind::RunQueueSaturation, found.kind);
         assert_eq!("crunch", &*found.place.function);
         assert_eq!(Severity::Critical, found.severity);
+    }
+
+    #[test]
+    fn threads_that_were_just_woken_up_are_no_saturation() {
+        let queued = |nanoseconds: u64| {
+            let mut evidence = cpu(&[("main;answer", 600), ("main;b", 500)]);
+            evidence.run_queue = table(&[("main;answer;schedule_[k]", [nanoseconds])]);
+            let found = find(&evidence, &Rules::default());
+            let queue = found
+                .into_iter()
+                .find(|found| found.kind == FindingKind::RunQueueSaturation);
+            queue.map(|found| found.severity)
+        };
+        assert_eq!(None, queued(2_500_000_000));
+        assert_eq!(Some(Severity::Info), queued(20_000_000_000));
+        assert_eq!(Some(Severity::Critical), queued(90_000_000_000));
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub fn bottlenecks(
 
 /// Services that have data; the empty name alone when the selection is looked at as one, or when
 /// nothing in it belongs to a service.
-fn services(
+pub(super) fn services(
     reader: &Reader,
     scope: &Scope,
     is_whole: bool,
@@ -140,6 +140,10 @@ fn name_lines(reader: &Reader, evidence: &Evidence, finding: &mut Finding) {
         _ => &evidence.tcp,
     };
     locate(reader, table, &mut finding.place);
+    if finding.signal == "tcp" && finding.place.line == 0 {
+        // Who sends is told by system calls: the network itself only tells who waits.
+        locate(reader, &evidence.syscall, &mut finding.place);
+    }
     if let Some(holder) = &mut finding.holder {
         locate(reader, &evidence.cpu, holder);
     }

@@ -6,18 +6,16 @@ use super::{
     bottlenecks::{Ask, bottlenecks},
     evidence::{cpu_period_ns, seconds, to_f64},
     period::Period,
-    regressions::{Wanted, regressions},
     select::Scope,
+    slower::{Slower, slower},
     table::{Columns, table},
 };
 use crate::{
-    model::{Selection, TimeRange, label},
+    model::{TimeRange, label},
     service::{
         insight::{
             Against, Budget, Finding, Histogram, Interval, Judged, Limit, Measure, Measured, Rules,
-            Settings, SignalTable, Verdict, judge,
-            limits::{CHANGES_MAX, FINDINGS_MAX},
-            proportion,
+            SignalTable, Verdict, judge, limits::FINDINGS_MAX, proportion,
         },
         query::{QueryError, Reader, parse_selector},
         store::QueryLimits,
@@ -66,25 +64,44 @@ pub fn check(
     (range, baseline): (TimeRange, Baseline),
     limits: &QueryLimits,
 ) -> Result<Checked, QueryError> {
-    let mut judged = Vec::new();
-    for limit in &budget.limits {
-        let scope = Scope {
-            matchers: parse_selector(&limit.selector)?,
-            range,
-        };
-        let measuring = Measuring {
-            reader,
-            rules,
-            scope,
-            baseline,
-            limits,
-        };
-        judged.push(judge(limit, measuring.measure(limit)?));
-    }
+    let judged = budget.limits.iter().map(|limit| {
+        let when = (range, baseline);
+        check_limit(reader, limit, rules, when, limits)
+    });
     Ok(Checked {
-        limits: judged,
+        limits: judged.collect::<Result<_, _>>()?,
         range,
     })
+}
+
+/// Measures one limit in a span of time, or as far back as it asks for.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_limit(
+    reader: &Reader,
+    limit: &Limit,
+    rules: &Rules,
+    (range, baseline): (TimeRange, Baseline),
+    limits: &QueryLimits,
+) -> Result<Judged, QueryError> {
+    let asked = limit.window.map(|window| range.end.saturating_sub(window));
+    let range = TimeRange {
+        start: asked.map_or(range.start, |start| start.min(range.start)),
+        ..range
+    };
+    let scope = Scope {
+        matchers: parse_selector(&limit.selector)?,
+        range,
+    };
+    let measuring = Measuring {
+        reader,
+        rules,
+        scope,
+        baseline,
+        limits,
+    };
+    Ok(judge(limit, measuring.measure(limit)?))
 }
 
 /// What measuring one limit needs.
@@ -234,7 +251,7 @@ impl Measuring<'_> {
         };
         let table = self.table(&period, "tcp_counts", &["events", "time"])?;
         let mut lengths = Histogram::default();
-        let (mut events, mut amount) = (0.0, 0.0);
+        let (mut events, mut time_ns) = (0.0, 0.0);
         for path in &table.paths {
             let levels: Vec<&str> = (path.sites.iter())
                 .map(|s| &*table.sites[*s as usize].function)
@@ -246,7 +263,7 @@ impl Measuring<'_> {
                 continue;
             }
             events += to_f64(path.values[0]);
-            amount += to_f64(path.values[1]);
+            time_ns += to_f64(path.values[1]);
             if let Some(bucket) = rest.first() {
                 lengths.add(bucket, to_f64(path.values[0]));
             }
@@ -254,7 +271,7 @@ impl Measuring<'_> {
         if events <= 0.0 {
             return Ok(None);
         }
-        let mean = || Interval::exact(amount / events);
+        let mean = || Interval::exact(time_ns / events);
         let interval = lengths.quantile(quantile).unwrap_or_else(mean);
         Ok(Some(self.measured(interval, "tcp_counts", "events")))
     }
@@ -321,54 +338,31 @@ impl Measuring<'_> {
         }
         let details = wanted.iter().take(DETAILS_MAX);
         measured.details = details
-            .map(|finding| format!("{}: {}", finding.kind, finding.summary))
+            .map(|finding| format!("{}: {}{}", finding.kind, finding.summary, at(finding)))
             .collect();
         Ok(Some(measured))
     }
 
     /// How many functions became slower.
     fn regressions(&self, against: Against) -> Answer {
-        let Some(after) = self.scope.selection(self.reader, "cpu", "samples") else {
+        let when = (self.baseline, against);
+        let Some(slower) = slower(self.reader, &self.scope, when, self.limits)? else {
             return Ok(None);
         };
-        let before = self.baseline.map(|range| Selection {
-            range,
-            ..after.clone()
-        });
-        let wanted = Wanted {
-            after,
-            before,
-            against,
-            is_total: false,
-            settings: Settings::default(),
-            limit: CHANGES_MAX,
-        };
-        let found = match regressions(self.reader, &wanted, self.limits) {
-            Ok(found) => found.comparison,
-            // No build before this one: nothing to compare with.
-            Err(QueryError::Missing { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let [before, after] = found.samples;
-        if before <= 0.0 || after <= 0.0 {
-            return Ok(None);
-        }
-        let count = Interval::exact(count_of(found.slower.len()));
+        let count = Interval::exact(count_of(slower.len()));
         let mut measured = self.measured(count, "cpu", "samples");
-        let details = found.slower.iter().take(DETAILS_MAX);
-        measured.details = details
-            .map(|change| {
-                format!(
-                    "`{}`: {:.2}% of CPU time before, {:.2}% now ({:+.0}%, q = {:.4})",
-                    change.place.function,
-                    change.shares[0] * 100.0,
-                    change.shares[1] * 100.0,
-                    change.relative * 100.0,
-                    change.q_value
-                )
-            })
-            .collect();
+        measured.details = slower.iter().take(DETAILS_MAX).map(Slower::told).collect();
         Ok(Some(measured))
+    }
+}
+
+/// Where a finding is, where that is known: ` at src/table.c:24`.
+fn at(finding: &Finding) -> String {
+    let place = &finding.place;
+    if place.file.is_empty() || place.line == 0 {
+        String::new()
+    } else {
+        format!(" at {}:{}", place.file, place.line)
     }
 }
 

@@ -17,9 +17,6 @@ use crate::{
     },
 };
 
-/// The label of a version, where one is set.
-const VERSION: &str = "version";
-
 /// Which stacks count for a function.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Part {
@@ -424,8 +421,8 @@ impl Search<'_> {
             return Ok(label::BUILD_ID);
         };
         let names = crate::service::query::names(self.reader, &selection)?;
-        Ok(if names.contains(VERSION) {
-            VERSION
+        Ok(if names.contains(label::VERSION) {
+            label::VERSION
         } else {
             label::BUILD_ID
         })

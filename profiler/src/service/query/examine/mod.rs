@@ -12,11 +12,12 @@ mod lines;
 mod period;
 mod regressions;
 mod select;
+mod slower;
 mod table;
 
 pub use self::{
     bottlenecks::{Ask, Bottlenecks, bottlenecks},
-    check::{Baseline, Checked, Guide, check, window_of},
+    check::{Baseline, Checked, Guide, check, check_limit, window_of},
     ledger::{Ledger, LedgerPart, LedgerRow, ledger},
     regressions::{Regressions, Wanted, regressions},
 };

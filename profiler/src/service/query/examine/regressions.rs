@@ -1,6 +1,6 @@
 //! Two selections, compared function by function.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     bottlenecks::quality,
@@ -63,10 +63,13 @@ pub struct Regressions {
     pub texts: [String; 2],
 }
 
+/// The earlier selection and the later one.
+type Both = (Selection, Selection);
+
 /// Compares two selections.
 ///
 /// # Errors
-/// Different units; no build before this one; as [`Reader::merged`].
+/// Different units; [`QueryError::NoEarlierBuild`]; as [`Reader::merged`].
 pub fn regressions(
     reader: &Reader,
     wanted: &Wanted,
@@ -130,11 +133,7 @@ fn text_of(selection: &Selection) -> String {
 }
 
 /// Both selections, as they were asked for.
-fn selections(
-    reader: &Reader,
-    wanted: &Wanted,
-    limits: &QueryLimits,
-) -> Result<(Selection, Selection), QueryError> {
+fn selections(reader: &Reader, wanted: &Wanted, limits: &QueryLimits) -> Result<Both, QueryError> {
     let after = wanted.after.clone();
     let earlier = |offset: Duration| {
         let mut before = after.clone();
@@ -152,26 +151,44 @@ fn selections(
     Ok((before, after))
 }
 
-/// The build of an executable.
+/// What tells builds apart, and what they are builds of: an executable by its build id, a service by
+/// what its operator calls its versions.
+const BUILDS: [[&str; 2]; 2] = [
+    [label::BUILD_ID, label::EXE],
+    [label::VERSION, label::SERVICE],
+];
+
+/// The build of an executable, or the version of a service.
 struct Build {
-    /// Labels `build_id` and `exe`.
+    /// Labels: of the build, and of what it is a build of.
     names: Vec<String>,
     /// Start of its first and its last step.
     seen: [Duration; 2],
     total: u64,
 }
 
-/// The heaviest build of a selection, and the one of the same executable that was there before it.
-fn builds(
+/// The newest build of a selection, and the one that was there before it.
+fn builds(reader: &Reader, after: &Selection, limits: &QueryLimits) -> Result<Both, QueryError> {
+    for names in BUILDS {
+        if let Some(both) = builds_by(reader, after, names, limits)? {
+            return Ok(both);
+        }
+    }
+    Err(QueryError::NoEarlierBuild)
+}
+
+/// The same by two labels, if there are two builds.
+fn builds_by(
     reader: &Reader,
     after: &Selection,
+    names: [&str; 2],
     limits: &QueryLimits,
-) -> Result<(Selection, Selection), QueryError> {
+) -> Result<Option<Both>, QueryError> {
     const STEP: Duration = Duration::from_secs(60);
     let length = length_of(after);
     let mut all = after.clone();
     all.range.start = all.range.end.saturating_sub(BUILDS_WITHIN);
-    let names = [label::BUILD_ID.to_owned(), label::EXE.to_owned()];
+    let names = names.map(str::to_owned);
     let groups = reader.totals(&all, STEP, &names, limits)?;
     let builds = groups.iter().filter_map(|group| {
         let first = group.points.first()?.start;
@@ -188,22 +205,18 @@ fn builds(
         })
     });
     let builds: Vec<Build> = builds.filter(|build| !build.names[0].is_empty()).collect();
-    let none = || QueryError::Missing {
-        what: "a build id before the present one",
+    let Some(current) = newest(&builds) else {
+        return Ok(None);
     };
-    let current = builds
-        .iter()
-        .max_by_key(|build| build.total)
-        .ok_or_else(none)?;
-    let previous = (builds.iter())
+    let earlier = (builds.iter())
         .filter(|build| build.names[0] != current.names[0] && build.names[1] == current.names[1])
         .filter(|build| build.seen[0] < current.seen[0])
-        .max_by_key(|build| build.seen[1])
-        .ok_or_else(none)?;
+        .max_by_key(|build| build.seen[1]);
+    let Some(previous) = earlier else {
+        return Ok(None);
+    };
     let of = |build: &Build, range| {
-        let scope = scope_of(after)
-            .at(range)
-            .with(label::BUILD_ID, &build.names[0]);
+        let scope = scope_of(after).at(range).with(&names[0], &build.names[0]);
         scope.of(after.profile_type.clone())
     };
     let until = previous.seen[1] + STEP;
@@ -211,7 +224,21 @@ fn builds(
         start: until.saturating_sub(length),
         end: until,
     };
-    Ok((of(previous, before), of(current, after.range)))
+    Ok(Some((of(previous, before), of(current, after.range))))
+}
+
+/// The newest build of what weighs most: one that just came is compared while the one before it still
+/// runs elsewhere.
+fn newest(builds: &[Build]) -> Option<&Build> {
+    let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
+    for build in builds {
+        *totals.entry(&build.names[1]).or_default() += build.total;
+    }
+    let (heaviest, _total) = totals.into_iter().max_by_key(|(_name, total)| *total)?;
+    let present = builds.iter().filter(|build| 0 < build.total);
+    present
+        .filter(|build| build.names[1] == heaviest)
+        .max_by_key(|build| build.seen[0])
 }
 
 /// Reads one side: weights of functions by slice.

@@ -47,7 +47,7 @@ fn code_of(error: &QueryError) -> Code {
         | QueryError::Store(StoreError::TooMuch { .. } | StoreError::Full { .. }) => {
             Code::ResourceExhausted
         }
-        QueryError::NotRecorded { .. } => Code::NotFound,
+        QueryError::NoEarlierBuild | QueryError::NotRecorded { .. } => Code::NotFound,
         QueryError::Burst {
             source: BurstError::NotConnected | BurstError::NotTaken,
             ..

@@ -88,13 +88,7 @@ pub fn heap(
     });
     let rows_total = found.len();
     found.truncate(ask.limit);
-    let row = |(group, weight): (usize, Weight)| HeapRow {
-        place: weight.place(reader, (&groups[group], rows_are)),
-        allocated_bytes: weight.values[0],
-        allocated_objects: weight.values[1],
-        live_bytes: weight.live(0),
-        live_objects: weight.live(1),
-    };
+    let row = |(group, weight): (usize, Weight)| weight.row(reader, (&groups[group], rows_are));
     let rows = found.into_iter().map(row).collect();
     let table = ask.table(reader, (&source, SIGNAL.0), rows, limits)?;
     Ok(Table {
@@ -173,12 +167,19 @@ impl Weight {
         whole(self.values[kind]).saturating_sub(whole(self.values[kind + 2]))
     }
 
+    /// The place with what it allocated and keeps.
+    pub(super) fn row(&self, reader: &Reader, group: (&GroupTable, MemoryRows)) -> HeapRow {
+        HeapRow {
+            place: self.place(reader, group),
+            allocated_bytes: self.values[0],
+            allocated_objects: self.values[1],
+            live_bytes: self.live(0),
+            live_objects: self.live(1),
+        }
+    }
+
     /// Which place it is, with its line.
-    pub(super) fn place(
-        &self,
-        reader: &Reader,
-        (group, rows_are): (&GroupTable, MemoryRows),
-    ) -> Place {
+    fn place(&self, reader: &Reader, (group, rows_are): (&GroupTable, MemoryRows)) -> Place {
         let table = &group.table;
         let mut site = table.sites[self.site as usize].clone();
         let path = &table.paths[self.path];

@@ -96,13 +96,7 @@ pub fn leaks(
     let rows_total = growing.len();
     growing.truncate(ask.limit);
     let row = |((group, weight), growth): (Found, Growth)| LeakRow {
-        heap: HeapRow {
-            place: weight.place(reader, (&groups[group], rows_are)),
-            allocated_bytes: weight.values[0],
-            allocated_objects: weight.values[1],
-            live_bytes: weight.live(0),
-            live_objects: weight.live(1),
-        },
+        heap: weight.row(reader, (&groups[group], rows_are)),
         growth,
         age: age(&slices, weight.first_slice.unwrap_or(slices.len())),
     };

@@ -1,13 +1,15 @@
 //! Findings, the ledger, comparisons and budgets, from a store.
 
+use std::time::Duration;
+
 use super::{
     data::limits,
-    world::{ALLOC, CPU, OFF_CPU, SYSCALL, TCP_COUNTS, World, seconds},
+    world::{ALLOC, CPU, OFF_CPU, START, SYSCALL, TCP_COUNTS, World, seconds},
 };
 use crate::{
     model::{ProfileType, Selection, label},
     service::{
-        insight::{Against, Budget, FindingKind, Rules, Settings, Severity, Verdict},
+        insight::{Against, Budget, FindingKind, Judged, Rules, Settings, Severity, Verdict},
         query::{
             Ask, Guide, Ledger, LedgerRow, QueryError, Wanted, bottlenecks, check, ledger,
             regressions,
@@ -264,7 +266,76 @@ fn a_slower_function_is_found_against_every_earlier_time_and_build() {
     assert!(found.comparison.slower.is_empty() && found.comparison.faster.is_empty());
     let first = wanted(samples(0, 300), Against::PreviousBuild);
     let none = regressions(&reader, &first, &limits());
-    assert!(matches!(none, Err(QueryError::Missing { .. })), "{none:?}");
+    assert!(matches!(none, Err(QueryError::NoEarlierBuild)), "{none:?}");
+}
+
+#[test]
+fn a_version_that_is_slower_is_found_where_builds_do_not_change() {
+    let mut world = World::default();
+    for (second, version, serialize) in [(0, "1", 500), (300, "2", 700)] {
+        for window in 0..30 {
+            let labels = [("service", "api"), (label::VERSION, version)];
+            let stacks: [(&str, &[u64]); 2] = [
+                ("main;serialize", &[serialize, 0]),
+                ("main;rest", &[9_000, 0]),
+            ];
+            world.add(second + window * 10, ("cpu", CPU), &labels, &stacks);
+        }
+    }
+    let asked = wanted(samples(300, 600), Against::PreviousBuild);
+    let found = regressions(&world.reader(), &asked, &limits()).unwrap();
+    let slower = &found.comparison.slower[0];
+    assert_eq!("serialize", &*slower.place.function);
+    assert!(
+        found.texts[0].contains("version=\"1\""),
+        "{:?}",
+        found.texts
+    );
+}
+
+#[test]
+fn a_limit_on_regressions_looks_at_each_service_and_as_far_back_as_it_says() {
+    let mut world = World::default();
+    five_minutes(&mut world, DAY_SECONDS, "a", 500);
+    five_minutes(&mut world, DAY_SECONDS + 300, "b", 600);
+    for second in (0..600).step_by(10) {
+        let fine: [(&str, &[u64]); 2] = [("main;a", &[500, 0]), ("main;b", &[500, 0])];
+        let labels = [
+            ("service", "fine"),
+            (label::BUILD_ID, "c"),
+            (label::EXE, "/bin/fine"),
+        ];
+        world.add(DAY_SECONDS + second, ("cpu", CPU), &labels, &fine);
+    }
+    let checked = |world: &World, limit: &str| {
+        let text = format!("[[limit]]\nname = \"n\"\nmeasure = \"regressions\"\n{limit}");
+        let budget = Budget::read(&text).unwrap();
+        let when = (seconds(DAY_SECONDS + 570, DAY_SECONDS + 600), None);
+        let checked = check(&world.reader(), &budget, &Rules::default(), when, &limits());
+        checked.unwrap().limits.remove(0)
+    };
+    let broken = checked(&world, "against = \"previous_build\"");
+    assert_eq!(Verdict::Broken, broken.verdict);
+    let details = &broken.measured.details;
+    assert!(
+        details[0].starts_with("`serialize` of `api`: "),
+        "{details:?}"
+    );
+    assert_eq!(1, details.len(), "{details:?}");
+    // A build that just came is compared although most of the data is of the one before it.
+    five_minutes(&mut world, DAY_SECONDS - 300, "a", 500);
+    let broken = checked(&world, "against = \"previous_build\"\nwindow = \"20m\"");
+    assert_eq!(Verdict::Broken, broken.verdict, "{broken:?}");
+    // How far back it looks can be seen in what shows it.
+    let from = |judged: &Judged, second: u64| {
+        let start = START + Duration::from_secs(DAY_SECONDS + second);
+        let from = format!("--from {} ", start.as_secs());
+        let command = &judged.measured.command;
+        assert!(command.contains(&from), "{command} instead of {from}");
+    };
+    from(&checked(&world, ""), 0);
+    from(&checked(&world, "window = \"1m\""), 540);
+    from(&checked(&world, "window = \"10s\""), 570);
 }
 
 #[test]
