@@ -7,7 +7,7 @@ use aya_ebpf::helpers::generated::bpf_get_prandom_u32;
 use profiler_common::{
     limits::DRAW_PERIOD_NS_MAX,
     sample::SignalCode,
-    thinning::{HALVINGS_MAX, Thinning},
+    thinning::{HALVINGS_MAX, Thinning, WEIGHT_BITS, WEIGHT_ONE},
 };
 
 use crate::maps::THINNING;
@@ -22,7 +22,8 @@ pub(crate) fn thinning(signal: SignalCode) -> Thinning {
     let Some(thinning) = THINNING.get_ptr(signal as u32) else {
         return Thinning {
             since_ns: 0,
-            duty_halvings: 0,
+            until_ns: 0,
+            weight: 0,
             rate_halvings: 0,
         };
     };
@@ -73,10 +74,12 @@ pub(crate) fn weigh(length_ns: u64, period_ns: u64) -> Weighted {
     }
 }
 
-/// Whether an event is one of those that are followed: one in 2, 4, 8 …
+/// A value of an event that stands for so many: one of the two neighbours of the product is drawn,
+/// so that the mean is right.
 #[inline(always)]
-pub(crate) fn is_one_of(halvings: u32) -> bool {
-    halvings == 0 || random() & ((1 << (halvings & 31)) - 1) == 0
+pub(crate) fn times(value: u64, weight: u32) -> u64 {
+    let fraction = random() & u64::from(WEIGHT_ONE - 1);
+    (value * u64::from(weight) + fraction) >> WEIGHT_BITS
 }
 
 /// A number below 2^32.

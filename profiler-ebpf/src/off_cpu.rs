@@ -23,6 +23,10 @@ use crate::{
     task::{self, state},
 };
 
+/// Longest time between a switch and the end of the wait that it ends: more than a hypervisor that
+/// takes the CPU away in between needs now and then. Only the length of a wait depends on it.
+const SWITCH_NS_MAX: u64 = 100_000;
+
 /// Notes that the current task leaves the CPU.
 #[inline(always)]
 pub(crate) fn leave() {
@@ -43,11 +47,6 @@ pub(crate) fn leave() {
         _ = DEPARTURES.remove(tid);
         return;
     }
-    let thinning = draw::thinning(SignalCode::OffCpu);
-    if !draw::is_one_of(thinning.duty_halvings) {
-        emit::tally(SignalCode::OffCpu, Tally::Thinned);
-        return;
-    }
     if !filter::selects_current((ids >> 32) as u32) {
         emit::tally(SignalCode::OffCpu, Tally::Filtered);
         return;
@@ -56,7 +55,7 @@ pub(crate) fn leave() {
         left_at_ns: now,
         run_delay_ns: task::run_delay_ns(),
         wait: u32::from(wait_of(state) as u8),
-        duty_halvings: thinning.duty_halvings,
+        weight: draw::thinning(SignalCode::OffCpu).weight_at(now),
     };
     if let Some(known) = DEPARTURES.get_ptr_mut(tid) {
         // SAFETY: a live map element; only its own thread writes it, and elements are freed by
@@ -91,8 +90,12 @@ pub(crate) fn arrive(ctx: &impl EbpfContext, walk: impl Fn(*mut Scratch)) {
         return;
     };
     // SAFETY: live map elements: one that only its own thread writes, and one of this CPU.
-    let (left, now) = unsafe { (*departure, *switched_at) };
-    if left.left_at_ns == 0 || now <= left.left_at_ns {
+    let (left, switched_at_ns) = unsafe { (*departure, *switched_at) };
+    if left.left_at_ns == 0 {
+        return;
+    }
+    let now = arrived_at_ns(switched_at_ns);
+    if now <= left.left_at_ns {
         return;
     }
     // SAFETY: as above.
@@ -120,6 +123,19 @@ pub(crate) fn arrive(ctx: &impl EbpfContext, walk: impl Fn(*mut Scratch)) {
     stack::release(scratch);
 }
 
+/// When the current task got its CPU. Between two slices nobody notes the switches, so the last one
+/// that was noted may be long ago.
+#[inline(always)]
+fn arrived_at_ns(switched_at_ns: u64) -> u64 {
+    // SAFETY: a helper without arguments.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if now.wrapping_sub(switched_at_ns) < SWITCH_NS_MAX {
+        switched_at_ns
+    } else {
+        now
+    }
+}
+
 /// Writes the values of a wait, times one over the probability that it was sent with.
 #[inline(always)]
 fn weigh(scratch: *mut Scratch, delay_ns: u64, period_ns: u64, left: &Departure) {
@@ -136,13 +152,12 @@ fn weigh(scratch: *mut Scratch, delay_ns: u64, period_ns: u64, left: &Departure)
     } else {
         queued_ns * period_ns / delay_ns
     };
-    let duty_halvings = left.duty_halvings & draw::HALVINGS_MASK;
     // SAFETY: a live map element that the caller claimed.
     unsafe {
         let header = &raw mut (*scratch).record.header;
         (*header).wait = left.wait as u8;
-        (*header).values[VALUE_DELAY_NS] = weighted.time_ns << duty_halvings;
-        (*header).values[VALUE_EVENTS] = weighted.events << duty_halvings;
-        (*header).values[VALUE_RUN_QUEUE_NS] = queued_ns << duty_halvings;
+        (*header).values[VALUE_DELAY_NS] = draw::times(weighted.time_ns, left.weight);
+        (*header).values[VALUE_EVENTS] = draw::times(weighted.events, left.weight);
+        (*header).values[VALUE_RUN_QUEUE_NS] = draw::times(queued_ns, left.weight);
     }
 }

@@ -31,8 +31,12 @@ pub(super) struct Family {
     pub(super) slices: Option<Slices>,
     /// Whether it is attached.
     pub(super) is_attached: bool,
+    /// Whether what began in its slices is followed to its end.
+    pub(super) is_followed: bool,
     /// When it was last attached, by the monotonic clock.
     pub(super) since: Duration,
+    /// What begins in the slice that runs stands for so many, until then.
+    pub(super) slice: (f64, Duration),
 }
 
 impl Family {
@@ -40,7 +44,7 @@ impl Family {
     pub(super) fn start(plan: FamilyPlan, now: Duration, seed: u64) -> Self {
         let mut ledger = Ledger::default();
         ledger.note(Duration::ZERO, Some(1.0));
-        let is_sliced = plan.thinning == Thinning::Slices;
+        let is_sliced = plan.thinning != Thinning::Draw;
         let seed = seed.wrapping_mul(u64::try_from(now.as_nanos()).unwrap_or(1));
         Self {
             plan,
@@ -48,7 +52,9 @@ impl Family {
             ledger,
             slices: is_sliced.then(|| Slices::start(now, seed)),
             is_attached: true,
+            is_followed: true,
             since: Duration::ZERO,
+            slice: (1.0, Duration::ZERO),
         }
     }
 
@@ -56,11 +62,6 @@ impl Family {
     pub(super) fn watches(&self, signal: Signal) -> bool {
         let own = self.plan.signal;
         own == signal || own.table() == Some(signal)
-    }
-
-    /// Whether it is off for parts of the time.
-    pub(super) fn is_sliced(&self) -> bool {
-        self.slices.is_some() && self.setting != Setting::FULL
     }
 
     /// When its next slice begins or ends.
@@ -107,11 +108,12 @@ pub(super) fn plan_of(signal: Signal, rate_hz: u32, governs_cpu: bool) -> Option
         ..sliced
     };
     let (rank, plan) = match signal {
-        // Measured only: a live heap that misses what is freed in a pause would grow for ever.
+        // All or nothing: a live heap that misses what is freed in a pause would grow for ever.
         Signal::Alloc => (
             0,
             FamilyPlan {
                 rate_halvings_max: 0,
+                may_stop: true,
                 cost_per_run: UPROBE_COST,
                 ..drawn
             },
@@ -135,8 +137,8 @@ pub(super) fn plan_of(signal: Signal, rate_hz: u32, governs_cpu: bool) -> Option
         Signal::OffCpu => (
             4,
             FamilyPlan {
-                thinning: Thinning::Draw,
-                // What is left when nothing is drawn: 60 of 160 ns a switch.
+                thinning: Thinning::Begins,
+                // What sees the end of waits stays: about 60 of 160 ns a switch.
                 duty_floor: 0.3,
                 ..sliced
             },

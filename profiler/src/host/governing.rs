@@ -1,19 +1,18 @@
-//! The governor at work: what it measures of the probe, and what it switches.
+//! The governor at work: it is given what was measured, and what it decides is switched.
 //!
 //! Part of the composition root: it joins `governor` and `probe`.
 
 use std::time::Duration;
 
-use profiler_common::{counter::Tally, thinning::Thinning as KernelThinning};
+use profiler_common::thinning::{Thinning as KernelThinning, WEIGHT_ONE};
 
 use super::{
-    families::{Family, family_of_program, plan_of},
-    governor::{
-        FamilyCost, FamilyState, Governor, Measurement, Memory, Relief, STATISTICS_WINDOW, Setting,
-        Switch, TICK, Thinning,
-    },
+    coverage::{CoverageOfAll, CoverageSums},
+    families::{Family, plan_of},
+    governor::{FamilyState, Governor, Memory, Relief, Switch, TICK, Thinning},
     hooks,
     kernel_counts::code_of,
+    metering::Meter,
     own_use::{OwnUse, map_size_bytes},
     probe::Probe,
 };
@@ -64,52 +63,6 @@ pub struct Governed {
     pub families: Vec<FamilyState>,
 }
 
-/// What happened to a signal in a window.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Coverage {
-    /// Share of time, or of what was drawn, 0 to 1.
-    pub(super) duty: f64,
-    /// Share of the host's CPU that all signals took together.
-    pub(super) overhead: f64,
-    /// Share of the time since sampling began that samples stand for: 1 in the mean.
-    represented: f64,
-}
-
-impl Coverage {
-    /// What values are to be multiplied with when nothing comes after them: the pause that runs is
-    /// stood for by nothing yet.
-    pub(super) fn unrepresented(&self) -> f64 {
-        if 0.0 < self.represented {
-            1.0 / self.represented
-        } else {
-            1.0
-        }
-    }
-}
-
-/// What happened to every signal in a window.
-#[derive(Clone, Debug, Default)]
-pub(super) struct CoverageOfAll {
-    overhead: f64,
-    /// Duty and represented share, by family.
-    families: Vec<(Signal, f64, f64)>,
-}
-
-impl CoverageOfAll {
-    /// Of one signal; one that nobody governs is watched all the time.
-    pub(super) fn of(&self, signal: Signal) -> Coverage {
-        let mut families = self.families.iter();
-        let found =
-            families.find(|(watched, _, _)| *watched == signal || watched.table() == Some(signal));
-        let (duty, represented) = found.map_or((1.0, 1.0), |(_, duty, share)| (*duty, *share));
-        Coverage {
-            duty,
-            overhead: self.overhead,
-            represented,
-        }
-    }
-}
-
 impl SliceSwitch {
     /// Whether nothing changes for what is in the tables: it is on, stays on, and is not thinned.
     #[expect(clippy::float_cmp, reason = "exactly one when it was never off")]
@@ -140,51 +93,15 @@ pub(super) struct SliceSwitch {
     stays_on: bool,
 }
 
-/// Sums from which a window's [`Coverage`] is made.
-#[derive(Clone, Debug, Default)]
-struct Sums {
-    seconds: f64,
-    /// Seconds of which the overhead was measured, and the sum of it.
-    measured_seconds: f64,
-    overhead_seconds: f64,
-    /// By family.
-    duty_seconds: Vec<f64>,
-}
-
-/// What was counted when a measurement began.
-#[derive(Clone, Debug, Default)]
-struct Mark {
-    at: Duration,
-    /// Run time with the cost of entering, by family.
-    spent: Vec<Duration>,
-}
-
-/// What was counted at the last tick.
-#[derive(Clone, Debug, Default)]
-struct Counted {
-    at: Duration,
-    process_cpu: Duration,
-    drain_cpu: Duration,
-    /// Records sent and lost, by family.
-    records: Vec<(u64, u64)>,
-}
-
 /// The governor with all it needs.
 pub(super) struct Governing {
     governor: Governor,
     memory: Memory,
     families: Vec<Family>,
+    meter: Meter,
+    sums: CoverageSums,
     rate_hz: u32,
-    cpus: u32,
-    counts_always: bool,
-    /// Where the measurement that runs began; absent while the kernel does not count.
-    counting: Option<Mark>,
-    /// CPU seconds a second while on, by family, of the last measurement.
-    while_on: Vec<Option<f64>>,
-    last: Counted,
     tick_due: Duration,
-    accrued_at: Duration,
-    sums: Sums,
     map_size_bytes: u64,
     memory_size_bytes: u64,
 }
@@ -203,40 +120,31 @@ impl Governing {
             .collect();
         plans.sort_by_key(|(rank, _plan)| *rank);
         let plans: Vec<_> = plans.into_iter().map(|(_rank, plan)| plan).collect();
-        let mut governing = Self {
+        let families: Vec<_> = (plans.iter().zip(1..))
+            .map(|(plan, seed)| Family::start(*plan, now, seed))
+            .collect();
+        Self {
             governor: Governor::new(budget.overhead.0, &plans),
             memory: Memory::new(budget.memory.0),
-            families: (plans.into_iter().zip(1..))
-                .map(|(plan, seed)| Family::start(plan, now, seed))
-                .collect(),
+            meter: Meter::start(probe, &families, now, budget.counts_always),
+            families,
+            sums: CoverageSums::start(now),
             rate_hz,
-            cpus: u32::try_from(std::thread::available_parallelism().map_or(1, usize::from))
-                .unwrap_or(1),
-            counts_always: budget.counts_always,
-            counting: None,
-            while_on: Vec::new(),
-            last: Counted::default(),
             tick_due: now + FIRST_TICK,
-            accrued_at: now,
-            sums: Sums::default(),
             map_size_bytes: map_size_bytes(),
             memory_size_bytes: 0,
-        };
-        governing.last = governing.count(probe, now, Duration::ZERO);
-        governing.begin_counting(probe, now);
-        governing
+        }
     }
 
     /// When [`Self::poll`] wants to be called next.
     pub(super) fn due(&self) -> Duration {
-        let counted = (self.counting.as_ref())
-            .filter(|_mark| !self.keeps_counting())
-            .map(|mark| mark.at + STATISTICS_WINDOW);
         let slices = self.families.iter().filter_map(Family::slices_due);
-        slices.chain(counted).fold(self.tick_due, Duration::min)
+        slices
+            .chain(self.meter.due())
+            .fold(self.tick_due, Duration::min)
     }
 
-    /// Does what is due: measures, decides, switches.
+    /// Does what is due: measures, decides, switches. Gives the slices that are to begin or end.
     ///
     /// # Errors
     /// What the kernel refused.
@@ -246,16 +154,10 @@ impl Governing {
         own: &OwnWork,
     ) -> anyhow::Result<Vec<SliceSwitch>> {
         let now = clock::monotonic();
-        self.accrue(now);
-        let is_tick = self.tick_due <= now;
-        let is_counted = (self.counting.as_ref())
-            .is_some_and(|mark| mark.at + STATISTICS_WINDOW <= now && !self.keeps_counting());
-        if is_tick || is_counted {
-            self.end_counting(probe, now);
-        }
-        if is_tick {
+        self.sums.accrue(now, &self.families);
+        self.meter.end_due(probe, &self.families, now);
+        if self.tick_due <= now {
             self.tick(probe, now, own)?;
-            self.begin_counting(probe, now);
         }
         Ok(self.due_switches())
     }
@@ -265,29 +167,20 @@ impl Governing {
         let mut families = self.families.iter();
         families
             .find(|family| family.watches(signal))
+            // The probe itself weighs what is followed to its end.
+            .filter(|family| family.plan.thinning != Thinning::Begins)
             .map_or(1.0, |family| family.ledger.weight_at(taken_at))
     }
 
     /// What happened to each signal since this was last asked.
     pub(super) fn take_coverage(&mut self) -> CoverageOfAll {
         let now = clock::monotonic();
-        self.accrue(now);
-        let sums = std::mem::take(&mut self.sums);
-        let seconds = sums.seconds.max(f64::MIN_POSITIVE);
-        let duties = sums.duty_seconds.iter().zip(&self.families);
-        let family = |(duty, family): (&f64, &Family)| {
-            let represented =
-                (family.slices.as_ref()).map_or(1.0, |slices| slices.represented_share(now));
-            (family.plan.signal, (duty / seconds).min(1.0), represented)
-        };
-        CoverageOfAll {
-            overhead: if 0.0 < sums.measured_seconds {
-                sums.overhead_seconds / sums.measured_seconds
-            } else {
-                self.governor.overhead()
-            },
-            families: duties.map(family).collect(),
-        }
+        (self.sums).take(now, &self.families, self.governor.overhead())
+    }
+
+    /// Whether a signal is on, if only in slices.
+    pub(super) fn is_on(&self, signal: Signal) -> bool {
+        self.governor.setting(signal).is_on
     }
 
     /// What is given up for memory.
@@ -306,166 +199,66 @@ impl Governing {
         }
     }
 
-    /// Whether the kernel is to count until the next tick: a slice may begin at any time.
-    fn keeps_counting(&self) -> bool {
-        self.counts_always || self.families.iter().any(Family::is_sliced)
-    }
-
-    /// Has the kernel count, from here on.
-    fn begin_counting(&mut self, probe: &mut Probe, now: Duration) {
-        probe.count_run_times(true);
-        self.counting = Some(Mark {
-            at: now,
-            spent: self.spent(probe),
-        });
-    }
-
-    /// What the kernel counted is what each family costs while it is on.
-    fn end_counting(&mut self, probe: &mut Probe, now: Duration) {
-        let Some(mark) = self.counting.take() else {
-            return;
-        };
-        let spent = self.spent(probe);
-        if !self.keeps_counting() {
-            probe.count_run_times(false);
-        }
-        let pairs = spent.iter().zip(&mark.spent).zip(&self.families);
-        let costs = pairs.map(|((after, before), family)| {
-            let on = family.ledger.on_time(mark.at, now).as_secs_f64();
-            let seconds = after.saturating_sub(*before).as_secs_f64();
-            // In less, there is too little to go by.
-            (5e-3 < on).then(|| seconds / on)
-        });
-        self.while_on = costs.collect();
-    }
-
-    /// Run time of the programs of each family, with what entering them costs.
-    fn spent(&self, probe: &Probe) -> Vec<Duration> {
-        let mut spent = vec![Duration::ZERO; self.families.len()];
-        for run_time in probe.run_times() {
-            let signal = family_of_program(run_time.program);
-            let families = self.families.iter().zip(&mut spent);
-            for (family, sum) in families.filter(|(family, _)| Some(family.plan.signal) == signal) {
-                *sum += run_time.time + entering(family.plan.cost_per_run, run_time.runs);
-            }
-        }
-        spent
-    }
-
-    /// What can be counted at any time.
-    fn count(&self, probe: &Probe, now: Duration, drain_cpu: Duration) -> Counted {
-        let records = |family: &Family| {
-            code_of(family.plan.signal).map_or((0, 0), |code| {
-                let lost = probe.tally(code, Tally::RingFull);
-                (probe.tally(code, Tally::Sent) + lost, lost)
-            })
-        };
-        Counted {
-            at: now,
-            process_cpu: clock::process_cpu(),
-            drain_cpu,
-            records: self.families.iter().map(records).collect(),
-        }
-    }
-
     /// Decides, and switches what is not in slices.
     fn tick(&mut self, probe: &mut Probe, now: Duration, own: &OwnWork) -> anyhow::Result<()> {
         self.tick_due = now + TICK;
-        let counted = self.count(probe, now, own.drain_cpu);
-        let measurement = self.measurement(&counted);
-        self.last = counted;
+        let measurement = (self.meter).take(probe, &self.families, now, own.drain_cpu);
         let resident = OwnUse::read().resident_size_bytes;
         self.memory_size_bytes = resident + self.map_size_bytes + own.table_size_bytes;
         self.memory.tick(self.memory_size_bytes);
-        if self.governor.tick(&measurement) {
+        let has_changed = self.governor.tick(&measurement);
+        self.sums
+            .measured(self.governor.overhead(), measurement.elapsed);
+        if has_changed {
             tracing::debug!(
                 overhead = self.governor.overhead(),
                 families = ?self.governor.families(),
                 "the governor changed what is sampled"
             );
-        }
-        let elapsed = measurement.elapsed.as_secs_f64();
-        self.sums.measured_seconds += elapsed;
-        self.sums.overhead_seconds += self.governor.overhead() * elapsed;
-        for index in 0..self.families.len() {
-            self.apply(probe, index)?;
+            for index in 0..self.families.len() {
+                self.apply(probe, index)?;
+            }
         }
         Ok(())
     }
 
-    /// What was measured since the last tick.
-    fn measurement(&mut self, counted: &Counted) -> Measurement {
-        let last = &self.last;
-        let elapsed = counted.at.saturating_sub(last.at);
-        let seconds = elapsed.as_secs_f64().max(1e-3);
-        let drain = counted.drain_cpu.saturating_sub(last.drain_cpu);
-        let pairs = counted.records.iter().zip(&last.records);
-        let records: Vec<(u64, u64)> = pairs
-            .map(|(now, before)| {
-                (
-                    now.0.saturating_sub(before.0),
-                    now.1.saturating_sub(before.1),
-                )
-            })
-            .collect();
-        let all: u64 = records.iter().map(|(records, _lost)| records).sum();
-        let cost = |(index, family): (usize, &Family)| {
-            let (records, lost) = records.get(index).copied().unwrap_or_default();
-            let on_share = family.ledger.on_time(last.at, counted.at).as_secs_f64() / seconds;
-            let kernel = self.while_on.get(index).copied().flatten();
-            // Who drains the ring works for whose records they are.
-            #[expect(clippy::cast_precision_loss, reason = "records of a second")]
-            let part = records as f64 / all.max(1) as f64;
-            let drained = part * drain.as_secs_f64() / seconds / on_share.max(1e-3);
-            FamilyCost {
-                while_on: kernel.map(|kernel| kernel + drained),
-                on_share: on_share.min(1.0),
-                records,
-                lost,
-            }
-        };
-        let families = self.families.iter().enumerate().map(cost).collect();
-        let own = counted.process_cpu.saturating_sub(last.process_cpu);
-        self.while_on.clear();
-        Measurement {
-            elapsed,
-            cpus: self.cpus,
-            families,
-            own: own.saturating_sub(drain),
-        }
-    }
-
-    /// Has one family do what the governor decided.
+    /// Has one family do what the governor decided; slices follow by themselves.
     fn apply(&mut self, probe: &mut Probe, index: usize) -> anyhow::Result<()> {
         let Some(family) = self.families.get_mut(index) else {
             return Ok(());
         };
         let signal = family.plan.signal;
         let setting = self.governor.setting(signal);
-        let before = family.setting;
+        let before = std::mem::replace(&mut family.setting, setting);
         if setting == before {
             return Ok(());
         }
-        family.setting = setting;
         let now = clock::monotonic();
-        if signal == Signal::Cpu {
-            hooks::start(probe, signal, self.rate_hz / setting.rate_divisor())?;
-            // A sample stands for as many as would have been taken at the rate asked for.
-            let weight = f64::from(setting.rate_divisor());
-            family.ledger.note(now, Some(weight));
-            return Ok(());
-        }
-        if family.plan.thinning == Thinning::Draw && setting.is_on != before.is_on {
-            family.since = now;
-            family.is_attached = setting.is_on;
-            family.ledger.note(now, setting.is_on.then_some(1.0));
-            thin(probe, family)?;
-            if setting.is_on {
-                hooks::start(probe, signal, self.rate_hz)?;
-            } else {
-                hooks::stop(probe, signal);
+        self.meter.end(probe, index, family, now);
+        match family.plan.thinning {
+            Thinning::Draw if signal == Signal::Cpu => {
+                hooks::start(probe, signal, self.rate_hz / setting.rate_divisor())?;
+                // A sample stands for as many as would have been taken at the rate asked for.
+                let weight = f64::from(setting.rate_divisor());
+                family.ledger.note(now, Some(weight));
             }
-            return Ok(());
+            Thinning::Draw if setting.is_on != before.is_on => {
+                family.since = now;
+                family.is_attached = setting.is_on;
+                family.ledger.note(now, setting.is_on.then_some(1.0));
+                thin(probe, family)?;
+                if setting.is_on {
+                    hooks::start(probe, signal, self.rate_hz)?;
+                } else {
+                    hooks::stop(probe, signal);
+                }
+            }
+            // Between two slices, what began in one is still followed.
+            Thinning::Begins if !setting.is_on && !family.is_attached => {
+                hooks::stop(probe, signal);
+                family.is_followed = false;
+            }
+            Thinning::Draw | Thinning::Begins | Thinning::Slices => {}
         }
         thin(probe, family)
     }
@@ -489,13 +282,20 @@ impl Governing {
 
     /// A slice is over, and detached if it is to be: gives what its samples stood for.
     pub(super) fn end_slice(&mut self, probe: &mut Probe, switch: &SliceSwitch) -> f64 {
-        if !switch.stays_on {
-            hooks::stop(probe, switch.signal);
-        }
-        let now = clock::monotonic();
         let Some(family) = self.families.get_mut(switch.index) else {
             return 1.0;
         };
+        if !switch.stays_on {
+            self.meter
+                .end(probe, switch.index, family, clock::monotonic());
+            if family.plan.thinning == Thinning::Begins && family.setting.is_on {
+                hooks::pause(probe, switch.signal);
+            } else {
+                hooks::stop(probe, switch.signal);
+                family.is_followed = false;
+            }
+        }
+        let now = clock::monotonic();
         let Some(slices) = &mut family.slices else {
             return 1.0;
         };
@@ -519,7 +319,8 @@ impl Governing {
         let Some(family) = self.families.get_mut(switch.index) else {
             return Ok(());
         };
-        if switch.is_on != switch.stays_on {
+        let is_followed = family.plan.thinning == Thinning::Begins && family.is_followed;
+        if switch.is_on != switch.stays_on && !is_followed {
             // What began in another slice is not known as a whole.
             family.since = clock::monotonic();
             thin(probe, family)?;
@@ -528,15 +329,23 @@ impl Governing {
             return Ok(());
         }
         if !switch.is_on {
+            self.meter
+                .end(probe, switch.index, family, clock::monotonic());
             hooks::start(probe, switch.signal, self.rate_hz)?;
             family.is_attached = true;
+            family.is_followed = true;
         }
         let now = clock::monotonic();
         if let Some(slices) = &mut family.slices {
             let (weight, due) = slices.begin(now, family.setting.duty());
             family.ledger.note(now, Some(weight));
             family.ledger.note(due, Some(1.0));
+            if family.plan.thinning == Thinning::Begins {
+                family.slice = (weight, due);
+                thin(probe, family)?;
+            }
         }
+        self.meter.begin(probe, switch.index, family, now);
         Ok(())
     }
 
@@ -548,44 +357,27 @@ impl Governing {
             .and_then(|family| family.slices.as_ref());
         slices.map_or(1.0, |slices| slices.mean_weight(clock::monotonic()))
     }
-
-    /// Adds the time since this was last done to the sums of the window.
-    fn accrue(&mut self, now: Duration) {
-        let (from, to) = (self.accrued_at, now);
-        self.accrued_at = now;
-        let seconds = to.saturating_sub(from).as_secs_f64();
-        self.sums.seconds += seconds;
-        self.sums.duty_seconds.resize(self.families.len(), 0.0);
-        for (sum, family) in self.sums.duty_seconds.iter_mut().zip(&self.families) {
-            *sum += match family.plan.thinning {
-                Thinning::Slices => family.ledger.on_time(from, to).as_secs_f64(),
-                Thinning::Draw => seconds * family.setting.duty(),
-            };
-        }
-    }
 }
 
-/// What entering a program so many times costs.
-fn entering(once: Duration, runs: u64) -> Duration {
-    let once_ns = u64::try_from(once.as_nanos()).unwrap_or(u64::MAX);
-    Duration::from_nanos(once_ns.saturating_mul(runs))
-}
-
-/// Tells the probe how much of a family it follows.
+/// Tells the probe how much of a family it follows; what begins in a slice has the slice's weight
+/// until that is due to end.
 fn thin(probe: &mut Probe, family: &Family) -> anyhow::Result<()> {
     let Some(code) = code_of(family.plan.signal) else {
         return Ok(());
     };
-    let Setting {
-        duty_halvings,
-        rate_halvings,
-        ..
-    } = family.setting;
-    let is_drawn = family.plan.thinning == Thinning::Draw;
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let (weight, until) = family.slice;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive, and the cast is bounded"
+    )]
+    let weight = (weight * f64::from(WEIGHT_ONE)).round() as u32;
     let thinning = KernelThinning {
-        since_ns: u64::try_from(family.since.as_nanos()).unwrap_or(u64::MAX),
-        duty_halvings: if is_drawn { duty_halvings.into() } else { 0 },
-        rate_halvings: rate_halvings.into(),
+        since_ns: nanoseconds(family.since),
+        until_ns: nanoseconds(until),
+        weight,
+        rate_halvings: family.setting.rate_halvings.into(),
     };
     Ok(probe.thin(code, thinning)?)
 }

@@ -55,7 +55,7 @@ pub(super) fn start(
         Signal::Cpu => return Ok(Some(probe::attach_sampling(probe, rate_hz)?)),
         Signal::OffCpu => {
             let hook = probe::attach_off_cpu(probe)?;
-            tracing::debug!(hook, "time off the CPU is measured");
+            tracing::trace!(hook, "time off the CPU is measured");
         }
         Signal::PageFault => probe::attach_page_faults(probe)?,
         Signal::Syscall => probe::attach_syscalls(probe)?,
@@ -75,5 +75,12 @@ pub(super) fn stop(probe: &mut Probe, family: Signal) {
         Signal::Syscall => probe::detach_syscalls(probe),
         Signal::Tcp => probe::detach_tcp(probe),
         Signal::Alloc | Signal::SyscallCounts | Signal::TcpCounts | Signal::Imported => {}
+    }
+}
+
+/// Has a family look at nothing more that begins; what began is followed to its end.
+pub(super) fn pause(probe: &mut Probe, family: Signal) {
+    if family == Signal::OffCpu {
+        probe::pause_off_cpu(probe);
     }
 }

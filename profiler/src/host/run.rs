@@ -11,7 +11,7 @@ use profiler_common::counter::Tally;
 use super::{
     aggregate::{ProfileFacts, Window, build_profile},
     command::HeldCommand,
-    governing::CoverageOfAll,
+    coverage::CoverageOfAll,
     heap::HeapReport,
     naming::Namer,
     sampling::{Host, SamplingOptions, kernel_release, raise_priority},

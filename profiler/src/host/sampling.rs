@@ -20,7 +20,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{
     allocations::Allocations,
     allocator_watch::AllocatorWatch,
-    governing::{Budget, CoverageOfAll, Governed, Governing, OwnWork, SliceSwitch},
+    coverage::CoverageOfAll,
+    governing::{Budget, Governed, Governing, OwnWork, SliceSwitch},
     governor::Relief,
     hooks,
     kernel_counts::KernelCounts,
@@ -49,6 +50,8 @@ const BATCH_PAUSE: Duration = Duration::from_micros(200);
 const TRACKER_NICENESS: i32 = -20;
 /// Longest wait for the tables of running processes before sampling starts.
 const WARM_START_MAX: Duration = Duration::from_secs(10);
+/// Longest wait for allocators to be probed, or not, when the governor changed that.
+const ALLOCATORS_SWITCH_MAX: Duration = Duration::from_millis(500);
 /// Time between two refreshes.
 const REFRESH_PAUSE: Duration = Duration::from_secs(1);
 
@@ -115,6 +118,8 @@ pub(super) struct Host {
     pub(super) vdso: Option<Arc<[u8]>>,
     /// Finds and probes allocators, while allocations are watched.
     allocators: Option<AllocatorWatch>,
+    /// Whether they are probed now.
+    probes_allocators: bool,
     /// What lives, while allocations are watched.
     pub(super) allocations: Option<Allocations>,
     undecodable: u64,
@@ -164,6 +169,7 @@ impl Host {
             windows: Box::default(),
             vdso: naming::read_vdso(),
             allocators: allocators.map(AllocatorWatch::new),
+            probes_allocators: true,
             allocations: live
                 .map(|live| Allocations::new(options.signals.alloc_period_bytes, live)),
             undecodable: 0,
@@ -229,7 +235,32 @@ impl Host {
         for switch in switches.iter().filter(|switch| switch.is_on) {
             self.switch_slice(switch)?;
         }
+        self.follow_allocators();
         Ok(())
+    }
+
+    /// Has allocators probed, or not, as the governor wants it. What is freed in a pause is not seen,
+    /// so what lives is forgotten: it counts as freed, and the live heap begins anew after the pause.
+    fn follow_allocators(&mut self) {
+        let (Some(watch), Some(governing)) = (&self.allocators, &self.governing) else {
+            return;
+        };
+        let is_wanted = governing.is_on(Signal::Alloc);
+        if is_wanted == self.probes_allocators {
+            return;
+        }
+        self.probes_allocators = is_wanted;
+        if is_wanted {
+            watch.start_probing(ALLOCATORS_SWITCH_MAX);
+            return;
+        }
+        watch.pause(ALLOCATORS_SWITCH_MAX);
+        self.drain();
+        let now = clock::monotonic();
+        let ended = (self.allocations.as_mut()).map(|allocations| allocations.end_all(now));
+        for counted in ended.unwrap_or_default() {
+            self.windows.add(counted, 1.0, &self.processes);
+        }
     }
 
     /// Begins the slices that are due after a pause.

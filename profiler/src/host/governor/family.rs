@@ -9,8 +9,10 @@ use crate::model::Signal;
 pub enum Thinning {
     /// It is attached for slices of time, and detached in between.
     Slices,
-    /// It stays attached and draws what it follows: for what begins and ends, and must be seen from
-    /// its begin to its end.
+    /// What begins is looked at in slices of time only, and then followed to its end: for what may
+    /// last longer than a slice. The probe itself weighs it, by when it began.
+    Begins,
+    /// It stays attached; only its rate falls, or the period of its draw grows.
     Draw,
 }
 
@@ -23,7 +25,7 @@ pub struct FamilyPlan {
     pub thinning: Thinning,
     /// Times that its share of time or of draws may be halved.
     pub duty_halvings_max: u8,
-    /// Share of its cost that thinning does not lower, 0 to 1.
+    /// Share of its cost that slices do not lower, 0 to 1, until that was measured.
     pub duty_floor: f64,
     /// Times that its rate may be halved.
     pub rate_halvings_max: u8,
@@ -70,13 +72,9 @@ impl Setting {
 }
 
 impl FamilyPlan {
-    /// The cost at a setting, as a share of the cost of everything.
-    pub(super) fn cost_factor(&self, setting: Setting) -> f64 {
-        if !setting.is_on {
-            return 0.0;
-        }
-        let falls = |floor: f64, part: f64| floor + (1.0 - floor) * part;
+    /// The cost at a rate while it is on, as a share of the cost at the full rate.
+    pub(super) fn rate_factor(&self, setting: Setting) -> f64 {
         let rate = 0.5_f64.powi(setting.rate_halvings.into());
-        falls(self.duty_floor, setting.duty()) * falls(self.rate_floor, rate)
+        self.rate_floor + (1.0 - self.rate_floor) * rate
     }
 }

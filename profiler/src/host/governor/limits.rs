@@ -7,7 +7,9 @@ use std::time::Duration;
 pub const TICK: Duration = Duration::from_secs(1);
 /// Part of a tick in which the kernel counts the run time of programs. The counting itself costs
 /// each run about 100 ns (measured), which is more than the shortest programs take.
-pub const STATISTICS_WINDOW: Duration = Duration::from_millis(100);
+pub const STATISTICS_WINDOW: Duration = Duration::from_millis(50);
+/// Shortest time that says what a family costs.
+pub const STATISTICS_MIN: Duration = Duration::from_millis(5);
 
 /// Share of the budget that a cut aims at: the next tick may cost a little more than this one.
 pub(super) const CUT_TARGET: f64 = 0.8;
@@ -17,8 +19,8 @@ pub(super) const CUT_TARGET: f64 = 0.8;
 pub(super) const RECOVERY_TARGET: f64 = 0.7;
 /// Most of the budget that cost which no cut can lower (names, tables, shipping) takes from probes.
 pub(super) const OWN_SHARE_MAX: f64 = 0.5;
-/// A family that costs less than this share of the excess is left alone: cutting it helps nobody.
-pub(super) const WORTH_CUTTING: f64 = 0.05;
+/// A cut that saves less than this share of the excess is not made: it helps nobody.
+pub(super) const WORTH_CUTTING: f64 = 0.02;
 
 /// Weight of the newest tick in the smoothed cost: a burst of one tick changes little, one of three
 /// ticks is believed.
@@ -54,7 +56,7 @@ pub(super) const LOST_RECORDS_MIN: u64 = 100;
 /// Length of a slice and of the pause after it, together, when both are long enough.
 pub(super) const CYCLE: Duration = Duration::from_millis(500);
 /// Shortest slice: attaching and detaching take about a millisecond each.
-pub(super) const SLICE_MIN: Duration = Duration::from_millis(20);
+pub(super) const SLICE_MIN: Duration = Duration::from_millis(10);
 /// Changes that a ledger remembers: minutes of slices. Samples are drained within a second.
 pub(super) const LEDGER_ENTRIES_MAX: usize = 1_024;
 

@@ -6,6 +6,8 @@
 //! **Invariant:** touches nothing and reads no time: the same measurements give the same decisions.
 //! Values stay unbiased, whatever is decided: what is left out is stood for by what is kept.
 
+mod backoff;
+mod cost;
 mod family;
 mod ledger;
 mod limits;
@@ -16,10 +18,11 @@ mod state;
 mod tests;
 
 pub use self::{
+    cost::FamilyCost,
     family::{FamilyPlan, Setting, Thinning},
     ledger::Ledger,
-    limits::{STATISTICS_WINDOW, TICK},
+    limits::{STATISTICS_MIN, STATISTICS_WINDOW, TICK},
     memory::{Memory, Relief},
     slices::{Slices, Switch},
-    state::{FamilyCost, FamilyState, Governor, Measurement},
+    state::{FamilyState, Governor, Measurement},
 };

@@ -7,27 +7,15 @@
 use std::time::Duration;
 
 use super::{
+    backoff::Backoff,
+    cost::{Family, FamilyCost, Stage},
     family::{FamilyPlan, Setting},
     limits::{
-        CUT_TARGET, EMERGENCY, HOLD_MAX, HOLD_MIN, HOLD_OFF, LOST_RECORDS_MIN, LOST_SHARE_MAX,
-        OWN_SHARE_MAX, OWN_SMOOTHING, PEAK_KEPT, RECOVERY_TARGET, RELAPSE, SMOOTHING, STALE_KEPT,
+        CUT_TARGET, EMERGENCY, HOLD_MIN, HOLD_OFF, OWN_SHARE_MAX, OWN_SMOOTHING, RECOVERY_TARGET,
         STOP_PATIENCE, WORTH_CUTTING,
     },
 };
 use crate::model::Signal;
-
-/// What a family cost since the last tick.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct FamilyCost {
-    /// CPU seconds a second, while it was on; absent when it was never on or was not looked at.
-    pub while_on: Option<f64>,
-    /// Share of the tick in which it was on.
-    pub on_share: f64,
-    /// Records that it made, those that were lost included.
-    pub records: u64,
-    /// Records that found no room in the ring.
-    pub lost: u64,
-}
 
 /// What was measured since the last tick.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,21 +41,6 @@ pub struct FamilyState {
     pub overhead: f64,
 }
 
-/// A family with what is known of its cost.
-#[derive(Clone, Debug)]
-struct Family {
-    plan: FamilyPlan,
-    setting: Setting,
-    /// What it would cost at the full setting, as a share of the host's CPU: in the last tick, lately,
-    /// and at most.
-    full_now: f64,
-    full_recent: f64,
-    full_peak: f64,
-    /// What it cost in the last tick.
-    overhead: f64,
-    loses_records: bool,
-}
-
 /// The governor.
 #[derive(Clone, Debug)]
 pub struct Governor {
@@ -89,156 +62,16 @@ pub struct Governor {
     restarts: Backoff,
 }
 
-impl Family {
-    /// Takes note of what it cost, as shares of the host's CPU.
-    fn measure(&mut self, cost: &FamilyCost, cpus: f64) {
-        self.loses_records = loses_records(cost);
-        self.overhead = cost.while_on.unwrap_or(0.0) * cost.on_share / cpus;
-        let Some(while_on) = cost.while_on else {
-            self.full_recent *= STALE_KEPT;
-            self.full_peak *= STALE_KEPT;
-            return;
-        };
-        // What is measured while on holds the rate, and a draw; slices are in the share of time.
-        let factor = match self.plan.thinning {
-            super::Thinning::Slices => self.plan.cost_factor(Setting {
-                duty_halvings: 0,
-                ..self.setting
-            }),
-            super::Thinning::Draw => self.plan.cost_factor(self.setting),
-        };
-        let full = if factor <= 0.0 {
-            return;
-        } else {
-            while_on / factor / cpus
-        };
-        self.full_now = full;
-        self.full_recent += SMOOTHING * (full - self.full_recent);
-        self.full_peak = (self.full_peak * PEAK_KEPT).max(full);
-    }
-
-    /// What it costs at a setting, by the smoothed cost.
-    fn cost_at(&self, setting: Setting) -> f64 {
-        self.full_recent * self.plan.cost_factor(setting)
-    }
-
-    /// What it may cost at a setting, by the highest cost of late.
-    fn peak_at(&self, setting: Setting) -> f64 {
-        self.full_peak.max(self.full_recent) * self.plan.cost_factor(setting)
-    }
-
-    /// The next setting of a kind of cut; absent when there is none.
-    fn cut(&self, stage: Stage) -> Option<Setting> {
-        let mut next = self.setting;
-        if !next.is_on {
-            return None;
-        }
-        match stage {
-            Stage::Duty if next.duty_halvings < self.plan.duty_halvings_max => {
-                next.duty_halvings += 1;
-            }
-            Stage::Rate if next.rate_halvings < self.plan.rate_halvings_max => {
-                next.rate_halvings += 1;
-            }
-            Stage::Stop if self.plan.may_stop => next.is_on = false,
-            Stage::Duty | Stage::Rate | Stage::Stop => return None,
-        }
-        Some(next)
-    }
-
-    /// The setting before a kind of cut; absent when it was not made.
-    fn recovered(&self, stage: Stage) -> Option<Setting> {
-        let mut next = self.setting;
-        match stage {
-            Stage::Stop if !next.is_on => next.is_on = true,
-            Stage::Rate if next.is_on && 0 < next.rate_halvings => next.rate_halvings -= 1,
-            Stage::Duty if next.is_on && 0 < next.duty_halvings => next.duty_halvings -= 1,
-            Stage::Duty | Stage::Rate | Stage::Stop => return None,
-        }
-        Some(next)
-    }
-}
-
-/// How long recovery waits: longer each time it was too early.
-#[derive(Clone, Copy, Debug)]
-struct Backoff {
-    /// Calm that is waited for: at least, and now.
-    least: Duration,
-    hold: Duration,
-    /// Time since the last step.
-    since: Duration,
-    /// Whether a cut followed the last step soon.
-    relapsed: bool,
-}
-
-impl Backoff {
-    /// As if the last step was long ago.
-    fn new(least: Duration) -> Self {
-        Self {
-            least,
-            hold: least,
-            since: HOLD_MAX * 2,
-            relapsed: false,
-        }
-    }
-
-    /// Time passes. What happened long ago is forgotten.
-    fn tick(&mut self, elapsed: Duration) {
-        self.since += elapsed;
-        if HOLD_MAX * 2 < self.since {
-            self.hold = self.least;
-        }
-    }
-
-    /// Something was taken back.
-    fn step(&mut self) {
-        self.since = Duration::ZERO;
-        self.relapsed = false;
-    }
-
-    /// Something was cut: soon after a step, that step was too early.
-    fn cut(&mut self) {
-        if self.since < RELAPSE && !self.relapsed {
-            self.relapsed = true;
-            self.hold = (self.hold * 2).min(HOLD_MAX);
-        }
-    }
-}
-
-/// Kinds of cuts.
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    Duty,
-    Rate,
-    Stop,
-}
-
 /// The order of cuts; recovery goes backwards.
 const STAGES: [Stage; 3] = [Stage::Duty, Stage::Rate, Stage::Stop];
-
-/// Whether too many of its records are lost.
-fn loses_records(cost: &FamilyCost) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "counts of a second")]
-    let too_many = LOST_SHARE_MAX * (cost.records as f64) < cost.lost as f64;
-    LOST_RECORDS_MIN <= cost.records && too_many
-}
 
 impl Governor {
     /// Everything is on. `plans` has the families that are thinned first first; `budget` is a share
     /// of the host's CPU.
     pub fn new(budget: Option<f64>, plans: &[FamilyPlan]) -> Self {
-        let family = |plan: &FamilyPlan| Family {
-            plan: *plan,
-            setting: Setting::FULL,
-            full_now: 0.0,
-            full_recent: 0.0,
-            full_peak: 0.0,
-            overhead: 0.0,
-            loses_records: false,
-        };
         Self {
             budget,
-            families: plans.iter().map(family).collect(),
+            families: plans.iter().map(Family::new).collect(),
             own: 0.0,
             overhead: 0.0,
             calm: Duration::ZERO,
@@ -329,7 +162,7 @@ impl Governor {
         if EMERGENCY * room < now {
             // No time for smoothing.
             for family in &mut self.families {
-                family.full_recent = family.full_recent.max(family.full_now);
+                family.believe();
             }
         }
         let mut changed = false;
@@ -356,11 +189,14 @@ impl Governor {
             let Some(family) = self.families.get_mut(index) else {
                 return changed;
             };
-            let is_worth_it = WORTH_CUTTING * excess < family.cost_at(family.setting);
-            match family.cut(stage) {
-                Some(next) if 0.0 < excess && is_worth_it => family.setting = next,
-                Some(_) | None => return changed,
+            let Some(next) = family.cut(stage) else {
+                return changed;
+            };
+            let saved = family.cost_at(family.setting) - family.cost_at(next);
+            if excess <= 0.0 || saved <= WORTH_CUTTING * excess {
+                return changed;
             }
+            family.setting = next;
             changed = true;
         }
     }

@@ -192,6 +192,7 @@ fn a_family_that_loses_its_records_is_thinned() {
         on_share: 1.0,
         records: 10_000,
         lost: 4_000,
+        ..FamilyCost::default()
     };
     let measured = Measurement {
         elapsed: TICK,
@@ -201,6 +202,41 @@ fn a_family_that_loses_its_records_is_thinned() {
     };
     assert!(governor.tick(&measured));
     assert_eq!(1, governor.setting(Signal::OffCpu).duty_halvings);
+}
+
+/// What is in slices, and followed to its end between them.
+#[test]
+fn what_a_pause_costs_is_told_from_what_a_slice_costs() {
+    let [slices, _rates] = plans();
+    let begins = FamilyPlan {
+        thinning: Thinning::Begins,
+        ..slices
+    };
+    let mut governor = Governor::new(Some(BUDGET), &[begins]);
+    let mut run = |pause: f64| {
+        for _second in 0..40 {
+            let setting = governor.setting(Signal::OffCpu);
+            let is_on = setting.is_on;
+            let cost = FamilyCost {
+                while_on: is_on.then_some(0.1 * f64::from(CPUS)),
+                while_off: (is_on && setting != Setting::FULL).then_some(pause * f64::from(CPUS)),
+                on_share: setting.duty(),
+                ..FamilyCost::default()
+            };
+            governor.tick(&Measurement {
+                elapsed: TICK,
+                cpus: CPUS,
+                families: vec![cost],
+                own: Duration::ZERO,
+            });
+        }
+        (governor.setting(Signal::OffCpu), governor.overhead())
+    };
+    let (setting, overhead) = run(0.004);
+    assert!(setting.is_on && 4 <= setting.duty_halvings, "{setting:?}");
+    assert!(0.004 < overhead && overhead <= BUDGET, "{overhead}");
+    let (setting, _overhead) = run(0.02);
+    assert!(!setting.is_on, "no slice is short enough: {setting:?}");
 }
 
 #[test]

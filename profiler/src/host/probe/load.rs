@@ -24,7 +24,7 @@ use super::{
     abi::Abi,
     config::probe_config,
     exact_tables::ExactTables,
-    off_cpu::{Arrival, load_off_cpu},
+    off_cpu::{Arrival, OffCpuLinks, load_off_cpu},
     options::ProbeOptions,
     raw::Link,
     sys,
@@ -90,6 +90,8 @@ pub struct Probe {
     pub(super) off_cpu: Option<Arrival>,
     /// What probes allocators, when allocations are watched.
     allocations: Option<(AllocatorProbes, LiveAllocations)>,
+    /// The programs of that, to be asked what they cost.
+    pub(super) allocator_programs: Vec<OwnedFd>,
     /// How system calls are watched, when they are.
     pub(super) syscalls: Option<Syscalls>,
     /// How TCP connections are watched, when they are.
@@ -115,7 +117,7 @@ pub struct Probe {
     /// Keeps the sampling of page faults on, the same way.
     pub(super) page_faults: Vec<PerfEventLink>,
     /// Keeps the measurement of time off the CPU on.
-    pub(super) off_cpu_links: Vec<Link>,
+    pub(super) off_cpu_links: OffCpuLinks,
     /// Keeps system calls watched.
     pub(super) syscall_links: Vec<Link>,
     /// Keeps connections watched.
@@ -168,6 +170,7 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
     };
     let mut probe = Probe {
         sampler,
+        allocator_programs: allocator_programs(allocations.as_ref()),
         allocations,
         off_cpu,
         syscalls,
@@ -187,7 +190,7 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         thinning: typed_map(&mut object, "THINNING")?,
         sampling: Vec::new(),
         page_faults: Vec::new(),
-        off_cpu_links: Vec::new(),
+        off_cpu_links: OffCpuLinks::default(),
         syscall_links: Vec::new(),
         tcp_links: Vec::new(),
         run_time: sys::enable_run_time_stats().ok(),
@@ -325,6 +328,11 @@ pub(super) fn has_task_pt_regs() -> bool {
         aya_obj::generated::bpf_func_id::BPF_FUNC_task_pt_regs,
     )
     .unwrap_or(false)
+}
+
+/// The programs that watch allocators, to be asked what they cost. Those of a pair are known already.
+fn allocator_programs(allocations: Option<&(AllocatorProbes, LiveAllocations)>) -> Vec<OwnedFd> {
+    allocations.map_or_else(Vec::new, |(probes, _live)| probes.session_programs())
 }
 
 impl Probe {

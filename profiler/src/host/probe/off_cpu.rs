@@ -83,26 +83,44 @@ fn attach_kprobe(object: &mut Ebpf, arrival: Arrival) -> Result<Link, ProbeError
     })
 }
 
-/// Starts measuring time off the CPU, which the probe was loaded for; says at which hook waits end.
+/// Keeps the measurement of time off the CPU on.
+#[derive(Default)]
+pub(super) struct OffCpuLinks {
+    leave: Option<Link>,
+    arrive: Option<Link>,
+}
+
+/// Starts measuring time off the CPU, which the probe was loaded for, or goes on after a pause; says
+/// at which hook waits end.
 ///
 /// # Errors
 /// What the kernel refused, or that the probe was loaded without it.
 pub fn attach_off_cpu(probe: &mut Probe) -> Result<&'static str, ProbeError> {
     let arrival = probe.off_cpu.ok_or(ProbeError::Missing { name: LEAVE.0 })?;
     // Without a beginning, the end of a wait does nothing yet.
-    let arrive = if arrival.program == ARRIVE.0 {
-        attach_raw(&mut probe.object, ARRIVE)?
-    } else {
-        attach_kprobe(&mut probe.object, arrival)?
-    };
-    let leave = attach_raw(&mut probe.object, LEAVE)?;
-    probe.off_cpu_links = vec![leave, arrive];
+    if probe.off_cpu_links.arrive.is_none() {
+        let arrive = if arrival.program == ARRIVE.0 {
+            attach_raw(&mut probe.object, ARRIVE)?
+        } else {
+            attach_kprobe(&mut probe.object, arrival)?
+        };
+        probe.off_cpu_links.arrive = Some(arrive);
+    }
+    if probe.off_cpu_links.leave.is_none() {
+        probe.off_cpu_links.leave = Some(attach_raw(&mut probe.object, LEAVE)?);
+    }
     Ok(arrival.hook)
+}
+
+/// Looks at no more waits that begin, until it is attached again; those that have begun are followed
+/// to their end.
+pub fn pause_off_cpu(probe: &mut Probe) {
+    probe.off_cpu_links.leave = None;
 }
 
 /// Stops measuring time off the CPU, until it is attached again.
 pub fn detach_off_cpu(probe: &mut Probe) {
-    probe.off_cpu_links.clear();
+    probe.off_cpu_links = OffCpuLinks::default();
 }
 
 impl Probe {

@@ -1,6 +1,10 @@
 //! What the governor measures of the probe, and what it changes.
 
-use std::time::Duration;
+use std::{
+    fs,
+    os::fd::{AsRawFd as _, OwnedFd},
+    time::Duration,
+};
 
 use profiler_common::{sample::SignalCode, thinning::Thinning};
 
@@ -31,9 +35,14 @@ impl Probe {
             })
     }
 
-    /// Run times of all programs that are loaded; none where the kernel cannot tell.
-    pub fn run_times(&self) -> Vec<RunTime<'_>> {
-        let programs = self.object.programs().filter_map(|(name, program)| {
+    /// Run times of the programs that are loaded and selected by name; none where the kernel cannot
+    /// tell.
+    pub fn run_times(&self, selects: impl Fn(&str) -> bool) -> Vec<RunTime<'_>> {
+        let programs = self
+            .object
+            .programs()
+            .filter(|(name, _program)| selects(name));
+        let programs = programs.filter_map(|(name, program)| {
             let info = program.info().ok()?;
             Some(RunTime {
                 program: name,
@@ -41,7 +50,9 @@ impl Probe {
                 runs: info.run_count(),
             })
         });
-        programs.collect()
+        let allocators = selects(ALLOCATORS).then_some(&self.allocator_programs);
+        let allocators = allocators.into_iter().flatten().filter_map(run_time_of);
+        programs.chain(allocators).collect()
     }
 
     /// Has the kernel count run times, or not. Counting costs each run about 100 ns.
@@ -53,4 +64,22 @@ impl Probe {
             self.run_time = sys::enable_run_time_stats().ok();
         }
     }
+}
+
+/// Name by which all programs of allocators are asked for.
+const ALLOCATORS: &str = "alloc";
+
+/// Run time of one of the programs that the library does not know. Source: proc(5), `fdinfo`.
+fn run_time_of(program: &OwnedFd) -> Option<RunTime<'_>> {
+    let path = format!("/proc/self/fdinfo/{}", program.as_raw_fd());
+    let facts = fs::read_to_string(path).ok()?;
+    let number = |name: &str| -> Option<u64> {
+        let line = facts.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().parse().ok()
+    };
+    Some(RunTime {
+        program: ALLOCATORS,
+        time: Duration::from_nanos(number("run_time_ns:")?),
+        runs: number("run_cnt:")?,
+    })
 }
