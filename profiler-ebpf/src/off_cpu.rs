@@ -18,7 +18,7 @@ use profiler_common::{
 
 use crate::{
     draw, emit, filter,
-    maps::{DEPARTURES, SWITCHED_AT_NS, Scratch, config},
+    maps::{DEPARTURES, FOLLOWED, FOLLOWED_SLOTS, MANY_THREADS, SWITCHED_AT_NS, Scratch, config},
     stack,
     task::{self, state},
 };
@@ -63,6 +63,41 @@ pub(crate) fn leave() {
         unsafe { *known = departure };
     } else if DEPARTURES.insert(tid, departure, 0).is_err() {
         emit::tally(SignalCode::OffCpu, Tally::TableFull);
+        return;
+    }
+    follow(tid);
+}
+
+/// Notes that a thread is followed.
+#[inline(always)]
+fn follow(tid: u32) {
+    let Some(slot) = FOLLOWED.get_ptr_mut(tid & (FOLLOWED_SLOTS - 1)) else {
+        return;
+    };
+    // SAFETY: a live element of an array. Two threads that share it and leave in the same instant may
+    // both see it free; then one wait is missed.
+    unsafe {
+        if *slot == 0 {
+            *slot = tid;
+        } else if *slot != tid {
+            *slot = MANY_THREADS;
+        }
+    }
+}
+
+/// Whether a thread may be followed; from now on it is not, until it leaves again.
+#[inline(always)]
+fn was_followed(tid: u32) -> bool {
+    let Some(slot) = FOLLOWED.get_ptr_mut(tid & (FOLLOWED_SLOTS - 1)) else {
+        return false;
+    };
+    // SAFETY: as above.
+    unsafe {
+        if *slot == tid {
+            *slot = 0;
+            return true;
+        }
+        *slot == MANY_THREADS
     }
 }
 
@@ -83,6 +118,9 @@ fn wait_of(state: u32) -> WaitCode {
 #[inline(always)]
 pub(crate) fn arrive(ctx: &impl EbpfContext, walk: impl Fn(*mut Scratch)) {
     let ids = bpf_get_current_pid_tgid();
+    if !was_followed(ids as u32) {
+        return;
+    }
     let (Some(departure), Some(switched_at)) = (
         DEPARTURES.get_ptr_mut(ids as u32),
         SWITCHED_AT_NS.get_ptr_mut(0),

@@ -294,7 +294,7 @@ fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
             overhead: args.max_overhead,
             memory: args.max_memory,
             // Whoever names a rate wants it.
-            governs_cpu: false,
+            governs_all: false,
             counts_always: args.cost.is_some(),
         },
     })

@@ -147,7 +147,7 @@ fn options(config: &DaemonConfig, bursts: Option<Bursts>) -> WatchOptions {
         budget: Budget {
             overhead: config.max_overhead,
             memory: config.max_memory,
-            governs_cpu: true,
+            governs_all: true,
             counts_always: false,
         },
         bursts,

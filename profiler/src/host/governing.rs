@@ -32,8 +32,9 @@ pub struct Budget {
     pub overhead: MaxOverhead,
     /// Bytes of memory.
     pub memory: MaxMemory,
-    /// Whether CPU samples may be taken less often than asked for.
-    pub governs_cpu: bool,
+    /// Whether CPU samples may be taken less often than asked for, and allocations not at all. Not in
+    /// a recording: whoever asks for them means them.
+    pub governs_all: bool,
     /// Whether the kernel counts run times all the time, and not only now and then.
     pub counts_always: bool,
 }
@@ -43,7 +44,7 @@ impl Budget {
     pub const UNLIMITED: Self = Self {
         overhead: MaxOverhead(None),
         memory: MaxMemory(None),
-        governs_cpu: false,
+        governs_all: false,
         counts_always: false,
     };
 }
@@ -116,7 +117,7 @@ impl Governing {
     ) -> Self {
         let now = clock::monotonic();
         let mut plans: Vec<_> = hooks::families(signals)
-            .filter_map(|signal| plan_of(signal, rate_hz, budget.governs_cpu))
+            .filter_map(|signal| plan_of(signal, rate_hz, budget.governs_all))
             .collect();
         plans.sort_by_key(|(rank, _plan)| *rank);
         let plans: Vec<_> = plans.into_iter().map(|(_rank, plan)| plan).collect();

@@ -156,7 +156,7 @@ fn start_sampling(
         budget: Budget {
             overhead: args.max_overhead,
             memory: args.max_memory,
-            governs_cpu: true,
+            governs_all: true,
             counts_always: false,
         },
         bursts: Some(bursts.clone()),
