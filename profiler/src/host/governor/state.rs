@@ -154,11 +154,16 @@ impl Governor {
         let now: f64 = self.families.iter().map(|family| family.overhead).sum();
         let smoothed = self.predicted();
         let is_over = room < smoothed && room < now || EMERGENCY * room < now;
+        // What this program does besides its probes thins them; it alone puts none of them off.
+        let exceeds = budget < smoothed && budget < now;
+        self.over = if exceeds {
+            self.over + elapsed
+        } else {
+            Duration::ZERO
+        };
         if !is_over {
-            self.over = Duration::ZERO;
             return false;
         }
-        self.over += elapsed;
         if EMERGENCY * room < now {
             // No time for smoothing.
             for family in &mut self.families {
@@ -167,11 +172,13 @@ impl Governor {
         }
         let mut changed = false;
         for stage in STAGES {
-            if matches!(stage, Stage::Stop) && self.over < STOP_PATIENCE {
-                continue;
-            }
+            let target = match stage {
+                Stage::Stop if self.over < STOP_PATIENCE => continue,
+                Stage::Stop => budget,
+                Stage::Duty | Stage::Rate => CUT_TARGET * room,
+            };
             for index in self.order_of(stage) {
-                changed |= self.cut_family(index, stage, CUT_TARGET * room);
+                changed |= self.cut_family(index, stage, target);
             }
         }
         if changed {
