@@ -25,7 +25,7 @@ const _: () = assert!(size_of::<Thinning>() == 24);
 
 impl Thinning {
     /// What stands for so many that begin at a moment, in parts of [`WEIGHT_ONE`].
-    #[inline(always)]
+    #[inline]
     pub const fn weight_at(&self, now_ns: u64) -> u32 {
         if self.weight < WEIGHT_ONE || self.until_ns <= now_ns {
             return WEIGHT_ONE;

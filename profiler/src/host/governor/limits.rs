@@ -21,6 +21,8 @@ pub(super) const RECOVERY_TARGET: f64 = 0.7;
 pub(super) const OWN_SHARE_MAX: f64 = 0.5;
 /// A cut that saves less than this share of the excess is not made: it helps nobody.
 pub(super) const WORTH_CUTTING: f64 = 0.02;
+/// The same for a family that goes off: a signal is worth more than a little.
+pub(super) const WORTH_STOPPING: f64 = 0.2;
 
 /// Weight of the newest tick in the smoothed cost: a burst of one tick changes little, one of three
 /// ticks is believed.

@@ -12,7 +12,7 @@ use super::{
     family::{FamilyPlan, Setting},
     limits::{
         CUT_TARGET, EMERGENCY, HOLD_MIN, HOLD_OFF, OWN_SHARE_MAX, OWN_SMOOTHING, RECOVERY_TARGET,
-        STOP_PATIENCE, WORTH_CUTTING,
+        STOP_PATIENCE, WORTH_CUTTING, WORTH_STOPPING,
     },
 };
 use crate::model::Signal;
@@ -214,7 +214,11 @@ impl Governor {
                 return changed;
             };
             let saved = family.cost_at(family.setting) - family.cost_at(next);
-            if excess <= 0.0 || saved <= WORTH_CUTTING * excess {
+            let worth = match stage {
+                Stage::Duty | Stage::Rate => WORTH_CUTTING,
+                Stage::Stop => WORTH_STOPPING,
+            };
+            if excess <= 0.0 || saved <= worth * excess {
                 return changed;
             }
             family.setting = next;
