@@ -202,25 +202,22 @@ impl Meter {
             })
             .collect();
         let all: u64 = records.iter().map(|(records, _lost)| records).sum();
-        let cost = |((family, gauge), (records, lost)): ((&Family, &Gauge), &(u64, u64))| {
+        let known = self.gauges.iter().zip(&records);
+        let mut costs = Vec::with_capacity(families.len());
+        for (family, (gauge, (records, lost))) in families.iter().zip(known) {
             let on_share = family.ledger.on_time(since, counted.at).as_secs_f64() / seconds;
             #[expect(clippy::cast_precision_loss, reason = "records of a second")]
             let part = *records as f64 / all.max(1) as f64;
             let drained = part * drained.as_secs_f64() / seconds / on_share.max(1e-3);
-            FamilyCost {
+            costs.push(FamilyCost {
                 while_on: gauge.on.rate().map(|kernel| kernel + drained),
                 while_off: gauge.paused.rate(),
                 on_share: on_share.min(1.0),
                 records: *records,
                 lost: *lost,
-            }
-        };
-        families
-            .iter()
-            .zip(&self.gauges)
-            .zip(&records)
-            .map(cost)
-            .collect()
+            });
+        }
+        costs
     }
 }
 

@@ -117,7 +117,7 @@ pub struct Probe {
     /// Keeps the sampling of page faults on, the same way.
     pub(super) page_faults: Vec<PerfEventLink>,
     /// Keeps the measurement of time off the CPU on.
-    pub(super) off_cpu_links: OffCpuLinks,
+    pub(super) off_cpu_links: Box<OffCpuLinks>,
     /// Keeps system calls watched.
     pub(super) syscall_links: Vec<Link>,
     /// Keeps connections watched.
@@ -190,7 +190,7 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         thinning: typed_map(&mut object, "THINNING")?,
         sampling: Vec::new(),
         page_faults: Vec::new(),
-        off_cpu_links: OffCpuLinks::default(),
+        off_cpu_links: Box::default(),
         syscall_links: Vec::new(),
         tcp_links: Vec::new(),
         run_time: sys::enable_run_time_stats().ok(),

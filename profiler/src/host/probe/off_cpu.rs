@@ -120,7 +120,7 @@ pub fn pause_off_cpu(probe: &mut Probe) {
 
 /// Stops measuring time off the CPU, until it is attached again.
 pub fn detach_off_cpu(probe: &mut Probe) {
-    probe.off_cpu_links = OffCpuLinks::default();
+    *probe.off_cpu_links = OffCpuLinks::default();
 }
 
 impl Probe {
