@@ -15,8 +15,9 @@ pub struct Departure {
     pub run_delay_ns: u64,
     /// Code of a [`crate::sample::WaitCode`].
     pub wait: u32,
-    /// Always zero.
-    pub reserved: u32,
+    /// What the wait stands for, in parts of [`crate::thinning::WEIGHT_ONE`]: what was in force when
+    /// it began.
+    pub weight: u32,
 }
 
 const _: () = assert!(size_of::<Departure>() == 24);

@@ -16,6 +16,7 @@ pub mod sample;
 pub mod system_call;
 pub mod table;
 pub mod tcp;
+pub mod thinning;
 pub mod unwind_row;
 
 /// Version of everything in this crate. The daemon refuses a probe that was built for another.

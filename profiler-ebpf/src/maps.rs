@@ -16,10 +16,11 @@ use profiler_common::{
     },
     mapping::{MappingEntry, MappingNode},
     probe_config::ProbeConfig,
-    sample::SampleHeader,
+    sample::{SampleHeader, SignalCode},
     system_call::{CallInFlight, CallKey, CallSums},
     table::{RowOwner, TABLE_STATES},
     tcp::{TcpKey, TcpSocket, TcpSums},
+    thinning::Thinning,
     unwind_row::{UnwindRule, register},
 };
 
@@ -113,11 +114,25 @@ pub(crate) static TARGETS: HashMap<u32, u32, { TARGETS_MAX as usize }> = HashMap
 pub(crate) static DEPARTURES: HashMap<u32, Departure, { OFF_CPU_THREADS_MAX as usize }> =
     HashMap::new();
 
+/// By the lower bits of a thread's number: which thread there is off the CPU and followed, zero for
+/// none, [`MANY_THREADS`] once there were two at a time. One look at it tells nearly every thread that
+/// nobody follows it, for a fraction of a look at [`DEPARTURES`].
+#[btf_map]
+pub(crate) static FOLLOWED: Array<u32, { FOLLOWED_SLOTS as usize }> = Array::new();
+
+/// Slots of [`FOLLOWED`], a power of two.
+pub(crate) const FOLLOWED_SLOTS: u32 = 1 << 16;
+/// No thread has this number.
+pub(crate) const MANY_THREADS: u32 = u32::MAX;
+
 /// When each CPU last switched tasks: the end of a stay on the CPU and of a wait for it are one
 /// moment, so the two add up to the time on the wall.
 #[btf_map]
 pub(crate) static SWITCHED_AT_NS: PerCpuArray<u64, 1> = PerCpuArray::new();
 
+/// How much of each signal is followed, by its code. The governor writes it while the probe runs.
+#[btf_map]
+pub(crate) static THINNING: Array<Thinning, { SignalCode::ALL.len() }> = Array::new();
 /// Bytes until the next one that is drawn, on each CPU; zero before the first draw.
 #[btf_map]
 pub(crate) static BYTES_TO_NEXT: PerCpuArray<u64, 1> = PerCpuArray::new();

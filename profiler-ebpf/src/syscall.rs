@@ -82,6 +82,10 @@ pub(crate) fn leave(result: i64, walk: impl Fn(*mut Scratch)) {
     }
     // SAFETY: as above; and a helper without arguments.
     let (begun, now) = unsafe { (*known, bpf_ktime_get_ns()) };
+    let thinning = draw::thinning(SignalCode::Syscall);
+    if begun.entered_at_ns < thinning.since_ns {
+        return;
+    }
     let length_ns = now.saturating_sub(begun.entered_at_ns);
     if config!(syscall_wants) & SYSCALL_COUNTS != 0 {
         let key = CallKey {
@@ -93,7 +97,8 @@ pub(crate) fn leave(result: i64, walk: impl Fn(*mut Scratch)) {
         count(key, 1, now.saturating_sub(unpaid_from));
     }
     if config!(syscall_wants) & SYSCALL_STACKS != 0 {
-        draw_stack(&begun, length_ns, walk);
+        let period_ns = draw::period_ns(config!(syscall_period_ns), &thinning);
+        draw_stack(&begun, length_ns, period_ns, walk);
     }
 }
 
@@ -114,8 +119,7 @@ fn outcome_of(call: u32, result: i64) -> u16 {
 
 /// Sends the stack of a call with a probability of its length over the period.
 #[inline(always)]
-fn draw_stack(begun: &CallInFlight, length_ns: u64, walk: impl Fn(*mut Scratch)) {
-    let period_ns = config!(syscall_period_ns);
+fn draw_stack(begun: &CallInFlight, length_ns: u64, period_ns: u64, walk: impl Fn(*mut Scratch)) {
     if !draw::is_drawn(length_ns, period_ns) {
         emit::tally(SignalCode::Syscall, Tally::Thinned);
         return;
@@ -154,7 +158,8 @@ pub(crate) fn thread_end() {
     let unpaid_from = unsafe { atomic::exchange(&raw mut (*known).unpaid_from_ns, 0) };
     // SAFETY: as above; and a helper without arguments.
     let (begun, now) = unsafe { (*known, bpf_ktime_get_ns()) };
-    if unpaid_from != 0 && config!(syscall_wants) & SYSCALL_COUNTS != 0 {
+    let is_known = draw::thinning(SignalCode::Syscall).since_ns <= begun.entered_at_ns;
+    if unpaid_from != 0 && is_known && config!(syscall_wants) & SYSCALL_COUNTS != 0 {
         let key = CallKey {
             pid: begun.pid,
             call: begun.call,
@@ -193,7 +198,8 @@ extern "C" fn charge_one(
     // SAFETY: a helper without arguments.
     let now = unsafe { bpf_ktime_get_ns() };
     let from = begun.unpaid_from_ns;
-    if from == 0 || now <= from {
+    let since_ns = draw::thinning(SignalCode::Syscall).since_ns;
+    if from == 0 || now <= from || begun.entered_at_ns < since_ns {
         return 0;
     }
     // SAFETY: as above. What was read belongs together if the time is still there: another call

@@ -346,7 +346,8 @@ fn draw_stack(event: &Event<'_>, walk: impl Fn(*mut Scratch)) {
     if config!(tcp_wants) & TCP_STACKS == 0 {
         return;
     }
-    let period_ns = config!(tcp_period_ns);
+    let thinning = draw::thinning(SignalCode::Tcp);
+    let period_ns = draw::period_ns(config!(tcp_period_ns), &thinning);
     if !draw::is_drawn(event.time_ns, period_ns) {
         emit::tally(SignalCode::Tcp, Tally::Thinned);
         return;

@@ -187,6 +187,10 @@ pub(super) const RECIPES: &[Recipe] = &[
     },
     Recipe {
         flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
+        ..c("dozers", &["dozers.c"])
+    },
+    Recipe {
+        flags: &["-O2", "-g", "-fomit-frame-pointer", "-pthread"],
         ..c("calls", &["calls.c"])
     },
     Recipe {

@@ -89,6 +89,12 @@ impl Record {
         self
     }
 
+    /// Without a budget: everything is looked at, whatever it costs.
+    #[must_use]
+    pub fn unlimited(self) -> Self {
+        self.option("--max-overhead").option("off")
+    }
+
     /// Samples a second.
     #[must_use]
     pub fn hz(self, hz: u32) -> Self {

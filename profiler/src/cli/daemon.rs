@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{exit::eprint, signals};
 use crate::{
-    config::{DaemonConfig, load},
+    config::{DaemonConfig, MaxMemory, MaxOverhead, load},
     host::{
         Shutdown,
         daemon::{self, Reload, Signals},
@@ -30,6 +30,8 @@ A configuration file:
   server = \"https://profiler.example:7317\"
   token_file = \"/etc/profiler/token\"
   signals = [\"cpu\", \"offcpu\"]       # what to watch
+  max_overhead = \"1%\"             # of the host's CPU; sampling is thinned above it
+  max_memory = \"256MiB\"
   bursts = false                    # take no orders to sample more for a while
   tls = { ca = \"/etc/profiler/ca.pem\" }
   spool = { dir = \"/var/lib/profiler/spool\", size_mib = 256 }
@@ -57,6 +59,13 @@ pub struct DaemonArgs {
     /// Samples a second, on each CPU [default: 99]
     #[arg(short = 'F', long, value_name = "HZ")]
     frequency: Option<u32>,
+    /// Most of the host's CPU that the daemon may take, all CPUs together; off for no limit
+    /// [default: 1%]
+    #[arg(long, value_name = "SHARE")]
+    max_overhead: Option<MaxOverhead>,
+    /// Most memory that the daemon may take; off for no limit [default: 256MiB]
+    #[arg(long, value_name = "SIZE")]
+    max_memory: Option<MaxMemory>,
     /// Seconds of a window [default: 10]
     #[arg(long, value_name = "SECS")]
     window: Option<u64>,
@@ -115,6 +124,12 @@ fn read(args: &DaemonArgs) -> anyhow::Result<DaemonConfig> {
     }
     if let Some(rate_hz) = args.frequency {
         config.rate_hz = rate_hz;
+    }
+    if let Some(share) = args.max_overhead {
+        config.max_overhead = share;
+    }
+    if let Some(size) = args.max_memory {
+        config.max_memory = size;
     }
     if let Some(window) = args.window {
         config.window_seconds = window;

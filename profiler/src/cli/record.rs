@@ -1,10 +1,12 @@
 //! `profiler record`: a profile of this host, of processes, or of a command.
 
 use std::{
+    borrow::Cow,
     cmp::Reverse,
     collections::BTreeMap,
     env,
     ffi::OsString,
+    fmt::Write as _,
     io::{self, IsTerminal as _, Write as _},
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
@@ -17,10 +19,11 @@ use clap::{Args, ValueEnum};
 
 use super::{cost, event::EventName, exit::eprint, output, signals};
 use crate::{
+    config::{MaxMemory, MaxOverhead},
     host::{
         Shutdown,
         run::{
-            self, Filter, Progress, RecordOptions, Recording, SignalOptions, Unwinding,
+            self, Budget, Filter, Progress, RecordOptions, Recording, SignalOptions, Unwinding,
             cgroup_id_and_level,
         },
     },
@@ -48,6 +51,7 @@ Examples:
   profiler record -F 999 -p 1234 -d 5 -o out.pb.gz one process, 999 times a second
   profiler record -o out.svg -o out.json -- ./app  a command, into two files
   profiler record -e cpu,offcpu -d 10 -o out.svg   on and off the CPU: out.cpu.svg, out.offcpu.svg
+  profiler record -e cpu,offcpu -o out.pb.gz       both in one file: pprof has room for them
   profiler record -e syscall -d 10 -o calls.svg    time in system calls, by the code that makes them
   profiler record -d 10 -o - | head                collapsed stacks to a pipe")]
 pub struct RecordArgs {
@@ -99,12 +103,22 @@ pub struct RecordArgs {
     /// Format to write, when the file's name does not tell
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
+    /// Show where threads wait for work, in pictures and the table; they are one frame otherwise
+    #[arg(long)]
+    show_idle: bool,
     /// Leave out inlined functions and lines: quicker, less to read
     #[arg(long)]
     no_inlines: bool,
     /// Folder that keeps compiled unwind tables for the next run
     #[arg(long, value_name = "DIR", env = "PROFILER_CACHE_DIR")]
     cache_dir: Option<PathBuf>,
+    /// Most of the host's CPU that the recording may take, all CPUs together; off for no limit. Above
+    /// it, events other than cpu are thinned, and the values of what is left make up for it
+    #[arg(long, value_name = "SHARE", default_value_t)]
+    max_overhead: MaxOverhead,
+    /// Most memory that the recording may take; off for no limit
+    #[arg(long, value_name = "SIZE", default_value_t)]
+    max_memory: MaxMemory,
     /// File for what the recording cost, as JSON; for benchmarks
     #[arg(long, value_name = "FILE", hide = true)]
     cost: Option<PathBuf>,
@@ -163,8 +177,8 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
     if shows_progress {
         overwrite_line("");
     }
-    let written = write_all(&recording.profiles, &outputs)?;
-    summarize(&recording, &written);
+    let written = write_all(&recording.profiles, &outputs, args.show_idle)?;
+    summarize(&recording, &written, args.show_idle);
     if let Some(path) = &args.cost {
         cost::write(path, &recording)?;
     }
@@ -174,16 +188,35 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Writes every output of every profile; gives the files.
-fn write_all(profiles: &[Profile], outputs: &[(PathBuf, Format)]) -> anyhow::Result<Vec<PathBuf>> {
+fn write_all(
+    profiles: &[Profile],
+    outputs: &[(PathBuf, Format)],
+    shows_idle: bool,
+) -> anyhow::Result<Vec<PathBuf>> {
     let mut written = Vec::new();
     for (path, format) in outputs {
+        if let (Some(joined), 2..) = (render::write_joined(profiles, *format), profiles.len()) {
+            output::write(path, &joined?)?;
+            written.push(path.clone());
+            continue;
+        }
         for profile in profiles {
             let path = render::path_for(path, profile.signal, profiles.len());
-            output::write(&path, &render::write(profile, *format)?)?;
+            let shown = shown(profile, *format, shows_idle);
+            output::write(&path, &render::write(&shown, *format)?)?;
             written.push(path);
         }
     }
     Ok(written)
+}
+
+/// The profile as a format shows it: idle threads are folded in what people look at.
+fn shown(profile: &Profile, format: Format, shows_idle: bool) -> Cow<'_, Profile> {
+    if format == Format::Svg && !shows_idle && profile.signal == Signal::OffCpu {
+        Cow::Owned(render::fold_idle(profile))
+    } else {
+        Cow::Borrowed(profile)
+    }
 }
 
 /// What to watch, each once, in the order it was asked for.
@@ -220,10 +253,12 @@ fn outputs(args: &RecordArgs) -> anyhow::Result<Vec<(PathBuf, Format)>> {
                 None if path == Path::new("-") => Format::Collapsed,
                 None => Format::from_path(&path).context("name the format with --format")?,
             };
-            if path == Path::new("-") && 1 < count {
-                bail!("standard output takes one event; name a file, or record one event");
+            let holds_all = render::write_joined(&[], format).is_some();
+            if path == Path::new("-") && 1 < count && !holds_all {
+                bail!("standard output takes several events as pprof only: --format pprof");
             }
-            output::check(&render::path_for(&path, Signal::Cpu, count))?;
+            let files = if holds_all { 1 } else { count };
+            output::check(&render::path_for(&path, Signal::Cpu, files))?;
             Ok((path, format))
         })
         .collect()
@@ -255,6 +290,13 @@ fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
         command: (!args.command.is_empty()).then(|| args.command.clone()),
         cache_dir: Some(args.cache_dir.clone().unwrap_or_else(default_cache_dir)),
         inlines: !args.no_inlines,
+        budget: Budget {
+            overhead: args.max_overhead,
+            memory: args.max_memory,
+            // Whoever names a rate wants it.
+            governs_all: false,
+            counts_always: args.cost.is_some(),
+        },
     })
 }
 
@@ -290,8 +332,10 @@ fn overwrite_line(text: &str) {
 }
 
 /// Says what was recorded, how good it is, and where it went.
-fn summarize(recording: &Recording, written: &[PathBuf]) {
+fn summarize(recording: &Recording, written: &[PathBuf], shows_idle: bool) {
     for profile in &recording.profiles {
+        // The table is looked at as the picture is.
+        let shown = shown(profile, Format::Svg, shows_idle);
         eprint(&match profile.signal {
             Signal::SyscallCounts => render::calls(profile, TOP_FUNCTIONS),
             Signal::TcpCounts => render::connections(profile, TOP_ROWS),
@@ -301,7 +345,7 @@ fn summarize(recording: &Recording, written: &[PathBuf]) {
             | Signal::Alloc
             | Signal::PageFault
             | Signal::Tcp
-            | Signal::Imported => render::top(profile, TOP_FUNCTIONS),
+            | Signal::Imported => render::top(&shown, TOP_FUNCTIONS),
         });
         if profile.signal == Signal::Alloc && !recording.live.is_empty() {
             eprint(&render::live_heap(profile, &recording.live, TOP_FUNCTIONS));
@@ -322,6 +366,9 @@ fn summarize(recording: &Recording, written: &[PathBuf]) {
             "cost"
         );
     }
+    if let Some(line) = overhead_line(&recording.profiles) {
+        eprint(&line);
+    }
     for path in written.iter().filter(|path| **path != Path::new("-")) {
         eprint(&format!(
             "wrote {}",
@@ -330,6 +377,25 @@ fn summarize(recording: &Recording, written: &[PathBuf]) {
                 .display()
         ));
     }
+}
+
+/// One line on what sampling took and what the governor did: `overhead 0.3 % of the host; offcpu
+/// thinned to 25 %`.
+fn overhead_line(profiles: &[Profile]) -> Option<String> {
+    let overhead = profiles.first()?.quality.overhead;
+    if overhead <= 0.0 {
+        return None;
+    }
+    let mut line = format!("overhead {:.2} % of the host", overhead * 100.0);
+    for profile in profiles {
+        let duty = profile.quality.duty_cycle;
+        if duty < 1.0 {
+            let name = profile.signal.as_str();
+            // Writing to a text cannot fail.
+            let _infallible = write!(line, "; {name} thinned to {:.0} %", duty * 100.0);
+        }
+    }
+    Some(line)
 }
 
 /// One line on what threads waited for, most first.

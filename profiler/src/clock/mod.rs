@@ -14,13 +14,28 @@ use std::{
 
 /// Time since boot without suspend: the clock that records are stamped with.
 pub fn monotonic() -> Duration {
+    read(libc::CLOCK_MONOTONIC)
+}
+
+/// CPU time of this program, threads that ended included.
+pub fn process_cpu() -> Duration {
+    read(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+/// CPU time of the calling thread.
+pub fn thread_cpu() -> Duration {
+    read(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// A clock that every Linux has, and that never shows less than zero.
+fn read(clock: libc::clockid_t) -> Duration {
     let mut time = MaybeUninit::<libc::timespec>::uninit();
     // SAFETY: the call fills the struct it is given; this clock always exists.
-    let status = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr()) };
-    assert!(status == 0, "CLOCK_MONOTONIC exists on every Linux");
+    let status = unsafe { libc::clock_gettime(clock, time.as_mut_ptr()) };
+    assert!(status == 0, "these clocks exist on every Linux");
     // SAFETY: filled by the call above.
     let time = unsafe { time.assume_init() };
-    let seconds = u64::try_from(time.tv_sec).expect("monotonic time is not negative");
+    let seconds = u64::try_from(time.tv_sec).expect("these clocks are not negative");
     let nanoseconds = u32::try_from(time.tv_nsec).expect("nanoseconds are below a second");
     Duration::new(seconds, nanoseconds)
 }

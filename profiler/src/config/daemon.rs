@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 
 use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
+use super::{ConfigError, MaxMemory, MaxOverhead};
 use crate::model::Signal;
 
 /// What `signals` may name.
@@ -51,6 +51,10 @@ pub struct DaemonConfig {
     pub labels: BTreeMap<String, String>,
     /// Changes of labels, applied in order, with the meaning they have in Prometheus.
     pub relabel: Vec<RelabelConfig>,
+    /// Most of the host's CPU that profiling may take: `1%`, or `off`.
+    pub max_overhead: MaxOverhead,
+    /// Most memory that profiling may take: `256MiB`, or `off`.
+    pub max_memory: MaxMemory,
     /// The Kubernetes agent of this node, which knows the names of pods; nobody is asked without.
     pub kubelet: Option<KubeletConfig>,
     /// Address of `/metrics` and `/healthz`; none without.
@@ -133,6 +137,8 @@ impl Default for DaemonConfig {
             spool: SpoolConfig::default(),
             labels: BTreeMap::new(),
             relabel: Vec::new(),
+            max_overhead: MaxOverhead::default(),
+            max_memory: MaxMemory::default(),
             kubelet: None,
             listen_metrics: None,
         }

@@ -57,6 +57,12 @@ impl Allocations {
         counted
     }
 
+    /// Nobody watches what is freed from now on: what is to be counted, as if all that lives was.
+    pub(super) fn end_all(&mut self, at: Duration) -> Vec<StackSample> {
+        let pids = self.table.pids();
+        pids.into_iter().flat_map(|pid| self.end(pid, at)).collect()
+    }
+
     /// No more records of a process that has ended will come.
     pub(super) fn forget(&mut self, pid: Pid) {
         self.table.forget(pid);

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    fs::File,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
@@ -30,8 +31,10 @@ enum Job {
     Mapped(Pid, Avma, Arc<Object>),
     /// Nobody maps these any more.
     Forgotten(HashSet<ObjectId>),
-    /// Probe from now on.
+    /// Probe from now on, what was found before too.
     Start,
+    /// Take all probes away, until the next start.
+    Pause,
     /// Say when all that came before is done.
     Settle(SyncSender<()>),
 }
@@ -93,11 +96,22 @@ impl AllocatorWatch {
     /// long.
     pub(super) fn start_probing(&self, at_most: Duration) {
         self.tell(Job::Start);
-        let (done, is_done) = sync_channel(1);
-        self.tell(Job::Settle(done));
-        if is_done.recv_timeout(at_most).is_err() {
+        if !self.settle(at_most) {
             tracing::warn!("not every allocator that is mapped is probed yet");
         }
+    }
+
+    /// Waits until all that was told is done, at most so long; whether it is.
+    fn settle(&self, at_most: Duration) -> bool {
+        let (done, is_done) = sync_channel(1);
+        self.tell(Job::Settle(done));
+        is_done.recv_timeout(at_most).is_ok()
+    }
+
+    /// Takes all probes away until [`Self::start_probing`]; waits until that is done, at most so long.
+    pub(super) fn pause(&self, at_most: Duration) {
+        self.tell(Job::Pause);
+        self.settle(at_most);
     }
 
     /// Takes all probes away.
@@ -115,11 +129,13 @@ impl AllocatorWatch {
     }
 }
 
-/// An allocator that is probed.
+/// An allocator with a slot of its own.
 struct Probed {
     object: ObjectId,
-    slot: u16,
-    _link: AllocatorLink,
+    file: File,
+    allocator: ProbedAllocator,
+    /// Holds the probes; absent during a pause.
+    link: Option<AllocatorLink>,
 }
 
 /// A process that maps an object, and where.
@@ -161,6 +177,7 @@ impl Worker {
                 Job::Mapped(pid, start, object) => self.mapped(pid, start, &object),
                 Job::Forgotten(objects) => self.forget(&objects),
                 Job::Start => self.start(),
+                Job::Pause => self.pause(),
                 Job::Settle(done) => drop(done.send(())),
             }
         }
@@ -170,8 +187,25 @@ impl Worker {
     /// Probes what was found so far.
     fn start(&mut self) {
         self.is_started = true;
+        for probed in self.probed.values_mut() {
+            match self.probes.attach(&probed.file, &probed.allocator) {
+                Ok(link) => probed.link = Some(link),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "allocator not probed again");
+                }
+            }
+        }
         for (pid, start, object) in std::mem::take(&mut self.waiting) {
             self.mapped(pid, start, &object);
+        }
+    }
+
+    /// Takes all probes away until the next start.
+    fn pause(&mut self) {
+        self.is_started = false;
+        for probed in self.probed.values_mut() {
+            probed.link = None;
         }
     }
 
@@ -215,15 +249,19 @@ impl Worker {
                 .collect(),
             ranges: allocator.ranges.clone(),
         };
-        let attached = open_mapped(mapping).map(|file| self.probes.attach(&file, &asked));
+        let attached = open_mapped(mapping).map(|file| {
+            let link = self.probes.attach(&file, &asked);
+            link.map(|link| (file, link))
+        });
         match attached {
-            Ok(Ok(link)) => {
+            Ok(Ok((file, link))) => {
                 let functions = asked.points.len();
                 tracing::debug!(path = object.path, functions, "allocator probed");
                 let probed = Probed {
                     object: object.id,
-                    slot,
-                    _link: link,
+                    file,
+                    allocator: asked,
+                    link: Some(link),
                 };
                 self.probed.insert(inode, probed);
             }
@@ -243,6 +281,6 @@ impl Worker {
             .retain(|object, _allocator| !objects.contains(object));
         let gone = (self.probed).extract_if(|_inode, probed| objects.contains(&probed.object));
         self.free_slots
-            .extend(gone.map(|(_inode, probed)| probed.slot));
+            .extend(gone.map(|(_inode, probed)| probed.allocator.slot));
     }
 }

@@ -20,7 +20,8 @@ use profiler_common::{counter::Tally, sample::SignalCode};
 use super::{
     aggregate::{ProfileFacts, Window, build_profile, period},
     bursts::{Burst, Bursts, Usual},
-    hooks,
+    governing::Budget,
+    governor::Relief,
     kernel_counts::KernelCounts,
     labels::{LabelRules, Labeler},
     naming::Namer,
@@ -61,6 +62,8 @@ pub struct WatchOptions {
     pub cache_dir: Option<PathBuf>,
     /// Whether to look for inlined functions and lines.
     pub inlines: bool,
+    /// What it may cost.
+    pub budget: Budget,
     /// Orders to sample more for a while; absent when none are taken.
     pub bursts: Option<Bursts>,
 }
@@ -145,8 +148,7 @@ pub fn watch(
         let waiting = waiting.into_iter().inspect(move |_job| taken.take());
         let namer = scope.spawn(move || name_all(waiting, inlines, vdso.as_ref(), deliver));
         raise_priority();
-        let sampling = hooks::attach(&mut host.probe, &options.signals, options.rate_hz)?;
-        host.start_allocations();
+        let sampling = host.attach(&options.signals, options.rate_hz, &options.budget)?;
         let started_after = clock::monotonic().saturating_sub(begun);
         let jobs = (jobs, backlog);
         let mut cutter = Cutter::start(options, sampling, jobs, started_after);
@@ -197,10 +199,13 @@ fn name_all(
     let mut namer = Namer::new(inlines);
     for job in jobs {
         for (window, facts) in &job.windows {
+            if Relief::Names <= job.cost.governed.relief {
+                namer.forget();
+            }
             let names = namer.name(window, &job.objects, vdso);
             deliver(WatchedWindow {
                 profile: build_profile(window, &names, facts),
-                cost: job.cost,
+                cost: job.cost.clone(),
             });
         }
     }
@@ -359,11 +364,7 @@ impl Cutter {
         if let Some(burst) = &mut self.burst {
             burst.end();
         }
-        host.stop_allocations();
-        hooks::detach(
-            &mut host.probe,
-            &SignalOptions::of(self.signals.iter().copied()),
-        )?;
+        host.detach(&self.signals);
         host.drain();
         self.cut_last(host)
     }
@@ -456,6 +457,7 @@ impl Cutter {
         host.collect_tables(ended.saturating_sub(Duration::from_nanos(1)));
         let mut dropped = std::mem::take(&mut self.dropped);
         let counts = host.take_counts();
+        let coverage = host.take_coverage();
         let WindowSet { each, burst } = host.windows.cut();
         let watched = |window: &Window| self.signals.contains(&window.signal);
         let windows = each.into_iter().filter(watched).map(|mut window| {
@@ -464,7 +466,11 @@ impl Cutter {
             for (loss, count) in dropped.lost {
                 window.lose_many(loss, count);
             }
-            let facts = self.facts_of(window.signal, span, &counts, dropped.windows);
+            let facts = ProfileFacts {
+                duty_cycle: Some(coverage.of(window.signal).duty),
+                overhead: coverage.of(window.signal).overhead,
+                ..self.facts_of(window.signal, span, &counts, dropped.windows)
+            };
             (window, facts)
         });
         let usual = windows.collect();

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use super::{
     bursts::Bursts,
     continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
+    governing::Budget,
     kubelet::{self, Kubelet},
     labels::{LabelRules, Pods, Rule, RuleText},
     metrics::{DaemonState, serve_metrics},
@@ -143,6 +144,12 @@ fn options(config: &DaemonConfig, bursts: Option<Bursts>) -> WatchOptions {
         window: config.window(),
         cache_dir: Some(config.cache_dir.clone()),
         inlines: config.inlines,
+        budget: Budget {
+            overhead: config.max_overhead,
+            memory: config.max_memory,
+            governs_all: true,
+            counts_always: false,
+        },
         bursts,
     }
 }

@@ -82,7 +82,7 @@ impl KernelCounts {
 }
 
 /// The probe that watches a signal.
-fn code_of(signal: Signal) -> Option<SignalCode> {
+pub(super) fn code_of(signal: Signal) -> Option<SignalCode> {
     match signal {
         Signal::Cpu => Some(SignalCode::Cpu),
         Signal::OffCpu => Some(SignalCode::OffCpu),

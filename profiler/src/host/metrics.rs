@@ -1,21 +1,27 @@
 //! `/metrics` and `/healthz` of the daemon.
 
 use std::{
-    fs,
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
 use prometheus_client::{
     encoding::text::encode,
-    metrics::{counter::ConstCounter, gauge::ConstGauge},
+    metrics::{
+        counter::ConstCounter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+    },
     registry::{Registry, Unit},
 };
 
 use super::{
     continuous::WatchedWindow,
+    governing::Governed,
+    governor::FamilyState,
+    own_use::OwnUse,
     sampling::Cost,
     ship::{ShipState, Shipper},
     shutdown::Shutdown,
@@ -57,7 +63,7 @@ impl DaemonState {
         sums.lost += quality.lost_total();
         sums.truncated += quality.truncated_total();
         sums.frames_unnamed = quality.frames_unnamed;
-        sums.cost = window.cost;
+        sums.cost = window.cost.clone();
         sums.last_window = Some(now);
     }
 
@@ -255,6 +261,63 @@ fn gauges(sums: &Sums, ship: &ShipState, own: OwnUse) -> [Metric; 8] {
     ]
 }
 
+/// Name and help of a metric, and what it tells of a family.
+type OfFamily = (&'static str, &'static str, fn(&FamilyState) -> f64);
+
+/// What the governor measured and decided.
+fn governor_metrics(registry: &mut Registry, governed: &Governed) {
+    let mut gauge = |name: &str, help: &str, value: f64| {
+        registry.register(name, help, ConstGauge::new(value));
+    };
+    gauge(
+        "overhead_ratio",
+        "Share of the host's CPU that profiling took, last second",
+        governed.overhead,
+    );
+    gauge(
+        "overhead_budget_ratio",
+        "Share of the host's CPU that profiling may take; 0 for no limit",
+        governed.budget.unwrap_or(0.0),
+    );
+    #[expect(clippy::cast_precision_loss, reason = "bytes far below 2^53")]
+    let memory = governed.memory_size_bytes as f64;
+    gauge(
+        "memory_size_bytes",
+        "Memory of the daemon and of its maps in the kernel",
+        memory,
+    );
+    let families: [OfFamily; 3] = [
+        (
+            "signal_overhead_ratio",
+            "Share of the host's CPU that a signal took, last second",
+            |family| family.overhead,
+        ),
+        (
+            "signal_duty_ratio",
+            "Share of the time, or of what is drawn, for which a signal is on; 0 when it is off",
+            |family| family.setting.duty(),
+        ),
+        (
+            "signal_rate_divisor",
+            "How many times lower than asked for the rate of a signal is",
+            |family| f64::from(family.setting.rate_divisor()),
+        ),
+    ];
+    for (name, help, value) in families {
+        let metric = Family::<[(&str, &str); 1], Gauge<f64, AtomicU64>>::default();
+        for family in &governed.families {
+            let labels = [("signal", family.signal.as_str())];
+            metric.get_or_create(&labels).set(value(family));
+        }
+        registry.register(name, help, metric);
+    }
+    let relief = Family::<[(&str, &str); 1], Gauge>::default();
+    relief
+        .get_or_create(&[("given_up", governed.relief.as_str())])
+        .set(1);
+    registry.register("memory_relief", "What is given up for memory", relief);
+}
+
 /// The metrics as text.
 fn metrics(sums: &Sums, ship: &ShipState) -> String {
     let own = OwnUse::read();
@@ -271,53 +334,15 @@ fn metrics(sums: &Sums, ship: &ShipState) -> String {
         registry.register_with_unit(name, help, Unit::Seconds, seconds);
     };
     time("cpu", "CPU time of the daemon itself", own.cpu);
-    if let Some((run_time, _runs)) = sums.cost.sampler {
-        time(
-            "sampler_run_time",
-            "Time inside the sampling program",
-            run_time,
-        );
-    }
-    if let Some((_time, runs)) = sums.cost.sampler {
-        let help = "Runs of the sampling program";
-        registry.register("sampler_runs", help, ConstCounter::new(runs));
-    }
+    governor_metrics(&mut registry, &sums.cost.governed);
     let mut text = String::new();
     encode(&mut text, &registry).expect("writing to memory does not fail");
     text
 }
 
-/// What the daemon itself uses.
-#[derive(Clone, Copy, Debug, Default)]
-struct OwnUse {
-    /// CPU time, threads that ended included.
-    cpu: Duration,
-    /// Memory that is in use now.
-    resident_size_bytes: u64,
-}
-
-impl OwnUse {
-    /// Reads it. Source: proc(5).
-    fn read() -> Self {
-        let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        // The name may hold anything; what follows the last parenthesis is regular.
-        let fields = stat.rsplit_once(") ").map_or("", |(_name, fields)| fields);
-        let ticks = fields.split(' ').skip(11).take(2);
-        let ticks: u64 = ticks.filter_map(|field| field.parse::<u64>().ok()).sum();
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kibibytes = resident.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        Self {
-            // A tick is 10 ms on every architecture that this product runs on.
-            cpu: Duration::from_millis(ticks * 10),
-            resident_size_bytes: kibibytes.unwrap_or(0_u64) * 1024,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{OwnUse, ShipState, Sums, metrics, problems};
+    use super::{ShipState, Sums, metrics, problems};
 
     #[test]
     fn metrics_are_text_that_ends_as_it_should() {
@@ -343,10 +368,5 @@ mod tests {
             ..ShipState::default()
         };
         assert!(problems(&away).contains("refused"));
-    }
-
-    #[test]
-    fn the_daemon_knows_its_own_use() {
-        assert!(1 << 20 < OwnUse::read().resident_size_bytes);
     }
 }

@@ -52,6 +52,11 @@ impl Namer {
         }
     }
 
+    /// Forgets the names of earlier windows, to spare memory.
+    pub(super) fn forget(&mut self) {
+        self.cache = NameCache::default();
+    }
+
     /// Names every place of a window, or says why it has no name. `objects` holds every object that
     /// the window's places are in.
     pub(super) fn name(

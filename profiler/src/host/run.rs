@@ -11,8 +11,8 @@ use profiler_common::counter::Tally;
 use super::{
     aggregate::{ProfileFacts, Window, build_profile},
     command::HeldCommand,
+    coverage::CoverageOfAll,
     heap::HeapReport,
-    hooks,
     naming::Namer,
     sampling::{Host, SamplingOptions, kernel_release, raise_priority},
     shutdown::Shutdown,
@@ -26,6 +26,7 @@ use crate::{
 pub use super::{
     bursts::Bursts,
     continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
+    governing::{Budget, Governed},
     labels::{LabelRules, RelabelError, Rule, RuleText},
     probe::{Filter, ProbeError, SignalOptions, Survey, Unwinding, survey},
     process::cgroup_id_and_level,
@@ -34,6 +35,7 @@ pub use super::{
 
 /// Longest time between two drains of the sample ring, which holds two seconds.
 pub(super) const DRAIN_INTERVAL: Duration = Duration::from_millis(100);
+
 /// What to record.
 #[derive(Clone, Debug)]
 pub struct RecordOptions {
@@ -53,6 +55,8 @@ pub struct RecordOptions {
     pub cache_dir: Option<PathBuf>,
     /// Whether to look for inlined functions and lines.
     pub inlines: bool,
+    /// What the recording may cost.
+    pub budget: Budget,
 }
 
 /// How far a recording is.
@@ -103,9 +107,8 @@ pub fn record(
         held.as_ref().map(|held| held.pid),
     ))?;
     raise_priority();
-    let sampling = hooks::attach(&mut host.probe, &options.signals, options.rate_hz)?;
+    let sampling = host.attach(&options.signals, options.rate_hz, &options.budget)?;
     let cpus = sampling.map_or(0, |sampling| sampling.cpus);
-    host.start_allocations();
     let span_start = clock::wall();
     let started = clock::monotonic();
     let mut child = held
@@ -141,8 +144,8 @@ pub fn record(
     let duration = clock::monotonic().saturating_sub(started);
     host.log_counters();
     let cost = host.cost(started.saturating_sub(begun));
-    hooks::detach(&mut host.probe, &options.signals)?;
-    host.stop_allocations();
+    let coverage = host.take_coverage();
+    host.detach(&options.signals.signals);
     host.drain();
     host.collect_tables(clock::monotonic());
     progress(Progress::Naming);
@@ -150,7 +153,7 @@ pub fn record(
         start: span_start,
         duration,
     };
-    let (profiles, live) = finish(host, options, cpus, span);
+    let (profiles, live) = finish(host, options, &coverage, cpus, span);
     Ok(Recording {
         profiles,
         live,
@@ -176,6 +179,7 @@ fn sampling_options(options: &RecordOptions, command: Option<Pid>) -> SamplingOp
 fn finish(
     mut host: Host,
     options: &RecordOptions,
+    coverage: &CoverageOfAll,
     cpus: u32,
     span: Span,
 ) -> (Vec<Profile>, Vec<LiveStack>) {
@@ -190,6 +194,11 @@ fn finish(
         kernel_release: kernel_release(),
         ..ProfileFacts::default()
     };
+    let common = |signal| ProfileFacts {
+        duty_cycle: Some(coverage.of(signal).duty),
+        overhead: coverage.of(signal).overhead,
+        ..common.clone()
+    };
     let facts = |signal| match signal {
         Signal::Cpu => ProfileFacts {
             rate_asked_hz: f64::from(options.rate_hz),
@@ -197,7 +206,7 @@ fn finish(
             idle: counts.idle,
             filtered: counts.of(signal, Tally::Filtered),
             lost: counts.lost(signal),
-            ..common.clone()
+            ..common(signal)
         },
         Signal::OffCpu
         | Signal::Syscall
@@ -208,7 +217,7 @@ fn finish(
         | Signal::TcpCounts
         | Signal::Imported => ProfileFacts {
             lost: counts.lost(signal),
-            ..common.clone()
+            ..common(signal)
         },
     };
     let Host {
@@ -221,17 +230,20 @@ fn finish(
     } = host;
     // The maps are not needed any more; names need the memory.
     drop((probe, tables));
-    let windows = windows.into_last();
+    let mut windows = windows.into_last();
     let objects = processes.objects.share();
     let live = live_stacks(&windows, heap.unwrap_or_default());
     let mut namer = Namer::new(options.inlines);
-    let recorded = (options.signals.signals.iter())
-        .filter_map(|signal| windows.iter().find(|window| window.signal == *signal));
-    let profiles = recorded.map(|window| {
+    let mut profiles = Vec::new();
+    for signal in &options.signals.signals {
+        let Some(window) = windows.iter_mut().find(|window| window.signal == *signal) else {
+            continue;
+        };
+        window.scale(coverage.of(*signal).unrepresented());
         let names = namer.name(window, &objects, vdso.as_ref());
-        build_profile(window, &names, &facts(window.signal))
-    });
-    (profiles.collect(), live)
+        profiles.push(build_profile(window, &names, &facts(*signal)));
+    }
+    (profiles, live)
 }
 
 /// What lives, by stack of the window of allocations. One process has a stack once, whichever of its

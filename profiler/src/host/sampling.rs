@@ -20,10 +20,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{
     allocations::Allocations,
     allocator_watch::AllocatorWatch,
+    coverage::CoverageOfAll,
+    governing::{Budget, Governed, Governing, OwnWork, SliceSwitch},
+    governor::Relief,
+    hooks,
     kernel_counts::KernelCounts,
     naming, object,
     probe::{
-        self, Filter, KernelMapping, Probe, ProbeError, ProbeOptions, SignalOptions, Unwinding,
+        self, Filter, KernelMapping, Probe, ProbeError, ProbeOptions, Sampling, SignalOptions,
+        Unwinding,
     },
     process::{Changes, Object, ProcessTable, processes_by_cpu_time},
     ring::{PerfRing, ProcessEvents, decode_notice, decode_sample},
@@ -45,6 +50,8 @@ const BATCH_PAUSE: Duration = Duration::from_micros(200);
 const TRACKER_NICENESS: i32 = -20;
 /// Longest wait for the tables of running processes before sampling starts.
 const WARM_START_MAX: Duration = Duration::from_secs(10);
+/// Longest wait for allocators to be probed, or not, when the governor changed that.
+const ALLOCATORS_SWITCH_MAX: Duration = Duration::from_millis(500);
 /// Time between two refreshes.
 const REFRESH_PAUSE: Duration = Duration::from_secs(1);
 
@@ -64,7 +71,7 @@ pub(super) struct SamplingOptions {
 }
 
 /// What sampling cost.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Cost {
     /// Time inside the sampling program, and its runs; absent where the kernel cannot tell.
     pub sampler: Option<(Duration, u64)>,
@@ -84,6 +91,8 @@ pub struct Cost {
     pub rules: usize,
     /// From the start of the program to the first sample.
     pub started_after: Duration,
+    /// What the governor says of itself.
+    pub governed: Governed,
 }
 
 /// A table to ask for.
@@ -109,9 +118,15 @@ pub(super) struct Host {
     pub(super) vdso: Option<Arc<[u8]>>,
     /// Finds and probes allocators, while allocations are watched.
     allocators: Option<AllocatorWatch>,
+    /// Whether they are probed now.
+    probes_allocators: bool,
     /// What lives, while allocations are watched.
     pub(super) allocations: Option<Allocations>,
     undecodable: u64,
+    /// Keeps it all within its budget, once something is attached.
+    pub(super) governing: Option<Box<Governing>>,
+    /// CPU time that taking samples out of the ring took so far.
+    drain_cpu: Duration,
     /// Whether there are exact tables to take.
     counts_exactly: bool,
     /// Rows that an exact table has room for.
@@ -154,9 +169,12 @@ impl Host {
             windows: Box::default(),
             vdso: naming::read_vdso(),
             allocators: allocators.map(AllocatorWatch::new),
+            probes_allocators: true,
             allocations: live
                 .map(|live| Allocations::new(options.signals.alloc_period_bytes, live)),
             undecodable: 0,
+            governing: None,
+            drain_cpu: Duration::ZERO,
             table_rows: u64::from(probe::table_rows()),
             counts_exactly: (options.signals).watches(&[Signal::SyscallCounts, Signal::TcpCounts]),
             counted: KernelCounts::default(),
@@ -179,6 +197,9 @@ impl Host {
     /// # Errors
     /// When the kernel cannot be waited for.
     pub(super) fn wait_and_drain(&mut self, at_most: Duration) -> anyhow::Result<()> {
+        let due = self.governing.as_deref().map(Governing::due);
+        let due = due.map(|due| due.saturating_sub(clock::monotonic()));
+        let at_most = due.map_or(at_most, |due| due.min(at_most));
         let notices = self.probe.notices.as_fd();
         let rings = self.events.rings().iter().map(PerfRing::as_fd);
         let mut fds: Vec<PollFd<'_>> = rings
@@ -191,9 +212,89 @@ impl Host {
             Err(error) => return Err(error).context("wait for the kernel"),
         }
         drop(fds);
+        self.govern()?;
         self.drain();
+        // The work is done: in a slice, the load is to be what it is without it.
+        self.begin_slices()?;
         clock::sleep(BATCH_PAUSE);
         Ok(())
+    }
+
+    /// Has the governor do what is due.
+    fn govern(&mut self) -> anyhow::Result<()> {
+        let (table_size_bytes, _rules) = self.tables.kernel_use();
+        let own = OwnWork {
+            drain_cpu: self.drain_cpu,
+            table_size_bytes,
+        };
+        let Some(governing) = &mut self.governing else {
+            return Ok(());
+        };
+        let switches = governing.poll(&mut self.probe, &own)?;
+        self.windows.cramp(Relief::Stacks <= governing.relief());
+        for switch in switches.iter().filter(|switch| switch.is_on) {
+            self.switch_slice(switch)?;
+        }
+        self.follow_allocators();
+        Ok(())
+    }
+
+    /// Has allocators probed, or not, as the governor wants it. What is freed in a pause is not seen,
+    /// so what lives is forgotten: it counts as freed, and the live heap begins anew after the pause.
+    fn follow_allocators(&mut self) {
+        let (Some(watch), Some(governing)) = (&self.allocators, &self.governing) else {
+            return;
+        };
+        let is_wanted = governing.is_on(Signal::Alloc);
+        if is_wanted == self.probes_allocators {
+            return;
+        }
+        self.probes_allocators = is_wanted;
+        if is_wanted {
+            watch.start_probing(ALLOCATORS_SWITCH_MAX);
+            return;
+        }
+        watch.pause(ALLOCATORS_SWITCH_MAX);
+        self.drain();
+        let now = clock::monotonic();
+        let ended = (self.allocations.as_mut()).map(|allocations| allocations.end_all(now));
+        for counted in ended.unwrap_or_default() {
+            self.windows.add(counted, 1.0, &self.processes);
+        }
+    }
+
+    /// Begins the slices that are due after a pause.
+    fn begin_slices(&mut self) -> anyhow::Result<()> {
+        let switches = (self.governing.as_deref()).map(Governing::due_switches);
+        let switches = switches.unwrap_or_default();
+        for switch in switches.iter().filter(|switch| !switch.is_on) {
+            self.switch_slice(switch)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a slice, or begins one. What the probe counted in a table weighs as much as the slice.
+    fn switch_slice(&mut self, switch: &SliceSwitch) -> anyhow::Result<()> {
+        let Some(governing) = &mut self.governing else {
+            return Ok(());
+        };
+        if switch.is_on {
+            let weight = governing.end_slice(&mut self.probe, switch);
+            if switch.signal.table().is_some() && !switch.goes_on_whole(weight) {
+                let over = switch.signal.table().map(|table| (table, weight));
+                self.collect_weighted(clock::monotonic(), over);
+            }
+        }
+        match &mut self.governing {
+            Some(governing) => governing.begin_slice(&mut self.probe, switch),
+            None => Ok(()),
+        }
+    }
+
+    /// What happened to each signal since this was last asked.
+    pub(super) fn take_coverage(&mut self) -> CoverageOfAll {
+        let governing = self.governing.as_deref_mut();
+        governing.map(Governing::take_coverage).unwrap_or_default()
     }
 
     /// Takes everything the kernel has for us: what happened to processes first, so that samples
@@ -208,6 +309,7 @@ impl Host {
             self.handle(event, now, &mut changes);
         }
         self.apply(&changes);
+        let begun = clock::thread_cpu();
         while let Some(decoded) = (self.probe.samples.next()).map(|record| decode_sample(&record)) {
             match decoded {
                 Ok(sample) => self.count(sample),
@@ -215,6 +317,7 @@ impl Host {
             }
         }
         self.collect_full_tables(now);
+        self.drain_cpu += clock::thread_cpu().saturating_sub(begun);
         (self.probe.flush_log)();
         for pid in self.processes.forget_ended(now) {
             self.windows.forget_labels(pid);
@@ -231,12 +334,13 @@ impl Host {
 
     /// Counts a sample, and what follows from it.
     fn count(&mut self, sample: StackSample) {
+        let weight = weight_of(self.governing.as_deref(), &sample);
         let Some(allocations) = &mut self.allocations else {
-            self.windows.add(sample, &self.processes);
+            self.windows.add(sample, weight, &self.processes);
             return;
         };
         for counted in allocations.take(sample, &self.processes) {
-            self.windows.add(counted, &self.processes);
+            self.windows.add(counted, weight, &self.processes);
         }
     }
 
@@ -249,20 +353,34 @@ impl Host {
             return;
         };
         for counted in allocations.end(pid, at) {
-            self.windows.add(counted, &self.processes);
+            self.windows.add(counted, 1.0, &self.processes);
         }
     }
 
-    /// Starts to probe allocators, if allocations are watched; what is mapped now is probed when
-    /// this returns.
-    pub(super) fn start_allocations(&self) {
+    /// Starts what is to be watched, and has it governed; allocators that are mapped now are probed
+    /// when this returns. Says how time on the CPU is sampled, when it is.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub(super) fn attach(
+        &mut self,
+        options: &SignalOptions,
+        rate_hz: u32,
+        budget: &Budget,
+    ) -> anyhow::Result<Option<Sampling>> {
+        let sampling = hooks::attach(&mut self.probe, options, rate_hz)?;
         if let Some(watch) = &self.allocators {
             watch.start_probing(WARM_START_MAX);
         }
+        let signals = &options.signals;
+        let governing = Governing::start(budget, signals, rate_hz, &mut self.probe);
+        self.governing = Some(Box::new(governing));
+        Ok(sampling)
     }
 
-    /// Takes the probes on allocators away.
-    pub(super) fn stop_allocations(&mut self) {
+    /// Takes all probes away.
+    pub(super) fn detach(&mut self, signals: &[Signal]) {
+        hooks::detach(&mut self.probe, signals);
         if let Some(watch) = self.allocators.take() {
             watch.stop();
         }
@@ -278,6 +396,11 @@ impl Host {
     /// Takes the exact tables as they are at `at`, with what goes on at that moment counted so far.
     /// What cannot be taken now is taken later; only its window is wrong then.
     pub(super) fn collect_tables(&mut self, at: Duration) {
+        self.collect_weighted(at, None);
+    }
+
+    /// The same, where the rows of one table stand for so many of their kind: its slice is over.
+    fn collect_weighted(&mut self, at: Duration, over: Option<(Signal, f64)>) {
         if !self.counts_exactly {
             return;
         }
@@ -287,12 +410,22 @@ impl Host {
         match self.take_rows(at) {
             Ok(samples) => {
                 for sample in samples {
-                    self.windows.add(sample, &self.processes);
+                    let weight = self.weight_of_row(sample.measured.signal(), over);
+                    self.windows.add(sample, weight, &self.processes);
                 }
             }
             Err(error) => {
                 tracing::warn!("exact tables stay for later: {error:#}");
             }
+        }
+    }
+
+    /// What a row of a table stands for: as much as the slice that is over, or the one that runs.
+    fn weight_of_row(&self, table: Signal, over: Option<(Signal, f64)>) -> f64 {
+        match over {
+            Some((signal, weight)) if signal == table => weight,
+            Some(_) | None => (self.governing.as_deref())
+                .map_or(1.0, |governing| governing.weight_of_table(table)),
         }
     }
 
@@ -474,8 +607,18 @@ impl Host {
             table_size_bytes,
             rules,
             started_after,
+            governed: (self.governing.as_deref())
+                .map(Governing::state)
+                .unwrap_or_default(),
         }
     }
+}
+
+/// What a sample stands for besides itself.
+fn weight_of(governing: Option<&Governing>, sample: &StackSample) -> f64 {
+    governing.map_or(1.0, |governing| {
+        governing.weight_of(sample.measured.signal(), sample.taken_at)
+    })
 }
 
 /// Where the bytes of an object are, when they can be had.

@@ -30,6 +30,11 @@ impl Default for WindowSet {
 }
 
 impl WindowSet {
+    /// All of them, the burst's too.
+    fn all(&mut self) -> impl Iterator<Item = &mut Window> {
+        self.each.iter_mut().chain([&mut self.burst])
+    }
+
     /// The window of a signal.
     fn of(&mut self, signal: Signal) -> &mut Window {
         let place = (self.each.iter()).position(|window| window.signal == signal);
@@ -51,6 +56,8 @@ pub(super) struct Windows {
     end: Option<Duration>,
     /// Labels threads, where labels are wanted.
     pub(super) labeler: Option<Labeler>,
+    /// Whether windows hold fewer stacks than usual.
+    is_cramped: bool,
     /// Where the stacks of waits begin, when waits are measured.
     pub(super) scheduler: Option<SchedulerText>,
     /// Whose samples of time on the CPU are a burst's, while there is one.
@@ -58,8 +65,8 @@ pub(super) struct Windows {
 }
 
 impl Windows {
-    /// Counts a sample.
-    pub(super) fn add(&mut self, sample: StackSample, processes: &ProcessTable) {
+    /// Counts a sample, which stands for `weight` of its kind.
+    pub(super) fn add(&mut self, sample: StackSample, weight: f64, processes: &ProcessTable) {
         let mut sample = locate(processes, sample);
         if let (Some(scheduler), Measured::OffCpu { .. }) = (&self.scheduler, sample.measured) {
             scheduler.strip(&mut sample.kernel);
@@ -80,7 +87,7 @@ impl Windows {
             None => Some(LabelSet::default()),
         };
         match labels {
-            Some(labels) => window.add(&sample, labels),
+            Some(labels) => window.add_weighted(&sample, labels, weight),
             None => window.filtered += 1,
         }
     }
@@ -122,11 +129,21 @@ impl Windows {
         self.end = Some(end);
     }
 
+    /// Has windows hold fewer stacks than usual, or as many again. What there is stays.
+    pub(super) fn cramp(&mut self, is_cramped: bool) {
+        self.is_cramped = is_cramped;
+        for window in self.current.all().chain(self.next.all()) {
+            window.is_cramped = is_cramped;
+        }
+    }
+
     /// Takes these windows; the next ones go on, without an end yet.
     pub(super) fn cut(&mut self) -> WindowSet {
         self.end = None;
         let next = std::mem::take(&mut self.next);
-        std::mem::replace(&mut self.current, next)
+        let cut = std::mem::replace(&mut self.current, next);
+        self.cramp(self.is_cramped);
+        cut
     }
 
     /// Takes all there is when sampling has stopped.
@@ -192,6 +209,7 @@ mod tests {
                     pid,
                     ..target.clone()
                 },
+                1.0,
                 &processes,
             );
         }
@@ -206,11 +224,11 @@ mod tests {
         let mut windows = Windows::default();
         windows.end_at(Duration::from_secs(10));
         for second in [8, 9, 10, 9, 11] {
-            windows.add(sample(second), &processes);
+            windows.add(sample(second), 1.0, &processes);
         }
         assert_eq!(3, windows.cut().each[0].samples);
         windows.end_at(Duration::from_secs(20));
-        windows.add(sample(9), &processes);
+        windows.add(sample(9), 1.0, &processes);
         assert_eq!(
             3,
             windows.cut().each[0].samples,

@@ -91,8 +91,12 @@ pub struct Quality {
     pub rate_asked_hz: f64,
     /// Samples a second and CPU that were taken.
     pub rate_effective_hz: f64,
-    /// Share of the window in which sampling was on, 0 to 1.
+    /// Share of the window in which sampling was on, or of what was drawn, 0 to 1. The values of
+    /// the samples make up for the rest.
     pub duty_cycle: f64,
+    /// Share of the host's CPU that sampling took, all signals together; 0 when nobody measured.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub overhead: f64,
     /// Windows before this one that were sampled and never arrive: dropped from a full queue or
     /// spool, or lost with a daemon that died.
     #[serde(skip_serializing_if = "is_zero")]
@@ -103,6 +107,12 @@ pub struct Quality {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_zero(count: &u64) -> bool {
     *count == 0
+}
+
+/// Whether a share is left out of files.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_nothing(share: &f64) -> bool {
+    *share <= 0.0
 }
 
 impl Quality {

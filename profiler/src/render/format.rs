@@ -3,8 +3,8 @@
 use std::{fmt, path::Path, str::FromStr};
 
 use super::{
-    CollapsedError, INPUT_SIZE_BYTES_MAX, JsonError, SpeedscopeError, SvgError, collapsed, json,
-    speedscope, svg,
+    CollapsedError, INPUT_SIZE_BYTES_MAX, JsonError, SpeedscopeError, SvgError, collapsed,
+    join::join, json, speedscope, svg,
 };
 use crate::{model::Profile, wire::pprof};
 
@@ -191,6 +191,19 @@ pub fn write(profile: &Profile, format: Format) -> Result<Vec<u8>, WriteError> {
         Format::Pprof => pprof::write(profile).map_err(WriteError::Pprof),
         Format::Speedscope => speedscope::write(profile).map_err(WriteError::Json),
         Format::Json => json::write(profile).map_err(WriteError::Json),
+    }
+}
+
+/// Writes profiles of several signals into one; absent for a format that cannot hold them all.
+///
+/// # Errors
+/// None in practice.
+pub fn write_joined(profiles: &[Profile], format: Format) -> Option<Result<Vec<u8>, WriteError>> {
+    match format {
+        Format::Pprof => {
+            Some(pprof::write_joined(&join(profiles), profiles).map_err(WriteError::Pprof))
+        }
+        Format::Svg | Format::Collapsed | Format::Speedscope | Format::Json => None,
     }
 }
 

@@ -17,6 +17,8 @@ mod collapsed;
 mod diff;
 mod format;
 mod heap;
+mod idle;
+mod join;
 mod json;
 mod label;
 mod limits;
@@ -30,8 +32,9 @@ pub use self::{
     call_table::{calls, connections},
     collapsed::CollapsedError,
     diff::{Difference, DifferenceError, Normalize},
-    format::{Format, FormatError, ReadError, WriteError, read, write},
+    format::{Format, FormatError, ReadError, WriteError, read, write, write_joined},
     heap::live_heap,
+    idle::fold_idle,
     json::JsonError,
     limits::INPUT_SIZE_BYTES_MAX,
     output::path_for,

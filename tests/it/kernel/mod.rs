@@ -26,6 +26,8 @@ mod alloc;
 mod burst;
 mod daemon;
 mod delivery;
+mod governor;
+mod leftovers;
 mod off_cpu;
 mod rows;
 mod sick;

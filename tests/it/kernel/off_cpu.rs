@@ -14,7 +14,7 @@ const COMPLETE_MIN: f64 = 0.97;
 
 /// A recording of a workload's time off the CPU, its children and threads included.
 fn record(name: &str, seconds: u32) -> Record {
-    let program = Record::program(workload(name).unwrap());
+    let program = Record::program(workload(name).unwrap()).unlimited();
     program
         .option("-e")
         .option("offcpu")
@@ -106,10 +106,14 @@ fn waits_of_three_kinds_are_told_apart() {
 /// on it sends every wait, in microseconds.
 fn record_twice(outer_period: &str, inner_period: &str) -> [Profile; 2] {
     let product = product().unwrap();
-    let options = |period, file| ["-e", "offcpu", "--offcpu-period", period, "-o", file];
+    let options = |period, file| {
+        let budget = ["--max-overhead", "off"];
+        let signal = ["-e", "offcpu", "--offcpu-period", period, "-o", file];
+        budget.into_iter().chain(signal)
+    };
     let outer = options(outer_period, "outer.json");
     let inner = options(inner_period, "inner.json");
-    let outer = (outer.into_iter()).fold(Record::program(product), Record::option);
+    let outer = outer.fold(Record::program(product), Record::option);
     let record = (["record"].into_iter().chain(inner).chain(["--"])).fold(outer, Record::argument);
     let record = record.argument(workload("waitlens").unwrap()).argument("8");
     let mut recording = record.start_bare().unwrap();
@@ -178,7 +182,9 @@ fn preemption_is_no_wait_for_anything_but_a_cpu() {
 #[test]
 fn on_and_off_make_the_time_on_the_wall() {
     let _turn = require_root!();
-    let program = Record::program(workload("crowd").unwrap()).hz(499);
+    let program = Record::program(workload("crowd").unwrap())
+        .unlimited()
+        .hz(499);
     let mut recording = program
         .option("-e")
         .option("cpu,offcpu")

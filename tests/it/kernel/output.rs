@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
+use profiler::render::{Format, read};
 use profiler_tests::{
     harness::{Collapsed, Record, workload},
     require_root,
@@ -55,6 +56,37 @@ fn every_format_is_written() {
         assert!(starts_so, "{file} starts wrong");
         assert!(bytes.len() > 200, "{file} has {} bytes", bytes.len());
     }
+}
+
+/// pprof has room for the values of several events; the other formats have a file for each.
+#[test]
+fn one_pprof_file_holds_several_events() {
+    let _turn = require_root!();
+    let dir = TempDir::new().unwrap();
+    let mut record = record("waits", 2).option("-e").option("cpu,offcpu");
+    for file in ["both.pb.gz", "both.txt"] {
+        record = record.option("-o").option(dir.path().join(file));
+    }
+    let ended = record.start_bare().unwrap().ended().unwrap();
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    for file in ["both.cpu.txt", "both.offcpu.txt"] {
+        assert!(dir.path().join(file).is_file(), "no {file}");
+    }
+    let bytes = fs::read(dir.path().join("both.pb.gz")).unwrap();
+    let profile = read(&bytes, Format::Pprof).unwrap();
+    let kinds = profile.value_types.iter().map(|each| each.kind.as_str());
+    let expected = ["samples", "cpu", "delay", "events", "runqueue"];
+    assert_eq!(expected.as_slice(), kinds.collect::<Vec<_>>());
+    let sum = |value: usize| -> u64 {
+        let values = profile.samples.iter().map(|sample| sample.values[value]);
+        values.sum()
+    };
+    assert!(
+        0 < sum(0) && 1_000_000_000 < sum(2),
+        "{} {}",
+        sum(0),
+        sum(2)
+    );
 }
 
 /// Found before anything is recorded: the command has not run.

@@ -146,7 +146,10 @@ fn memory_that_leaks_is_found_first() {
     let _turn = require_root!();
     let named = Named::new();
     let data = TempDir::new().unwrap();
-    let server = up(data.path(), &["--window", "2", "-e", "cpu,alloc"]);
+    let server = up(
+        data.path(),
+        &["--window", "2", "-e", "cpu,alloc", "--max-overhead", "off"],
+    );
     let mut leaking = Command::new(named.file("leaking", "sick"));
     let leaking = Running::start(leaking.args(["120", "leak_suspect"])).unwrap();
     let first = until("a leak is suspected", LEAK_LIMIT, || {

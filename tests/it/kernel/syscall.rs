@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, process::Command, thread, time::Duration};
 use profiler::{
     host::{
         Shutdown,
-        run::{SharedLabelRules, SignalOptions, Unwinding, WatchOptions, WatchedWindow, watch},
+        run::{
+            Budget, SharedLabelRules, SignalOptions, Unwinding, WatchOptions, WatchedWindow, watch,
+        },
     },
     model::{DurationBucket, Signal},
 };
@@ -50,7 +52,7 @@ fn printed_us(stdout: &str) -> [u64; 2] {
 #[test]
 fn every_call_is_counted_as_often_as_it_was_made() {
     let _turn = require_root!();
-    let program = Record::program(workload("calls").unwrap());
+    let program = Record::program(workload("calls").unwrap()).unlimited();
     let outcome = program.option("-e").option("syscall_counts").run().unwrap();
     assert_eq!(Some(0), outcome.ended.code(), "{}", outcome.ended.stderr);
     assert_eq!(0, outcome.profile.quality.lost_total());
@@ -122,6 +124,7 @@ fn the_counts_are_those_of_strace() {
     let dir = tempfile::tempdir().unwrap();
     let counts = dir.path().join("counts");
     let strace = Record::program("/usr/bin/strace")
+        .unlimited()
         .option("-e")
         .option("syscall_counts")
         .argument("-f")
@@ -155,7 +158,7 @@ fn the_counts_are_those_of_strace() {
 #[test]
 fn time_in_calls_is_where_the_program_waits() {
     let _turn = require_root!();
-    let program = Record::program(workload("calls").unwrap());
+    let program = Record::program(workload("calls").unwrap()).unlimited();
     let outcome = program.option("-e").option("syscall").run().unwrap();
     assert_eq!(Some(0), outcome.ended.code(), "{}", outcome.ended.stderr);
     assert_eq!(0, outcome.profile.quality.lost_total());
@@ -187,7 +190,9 @@ fn time_in_calls_is_where_the_program_waits() {
 #[test]
 fn calls_by_the_32_bit_way_are_told_apart() {
     let _turn = require_root!();
-    let program = Record::program(workload("calls").unwrap()).argument("compat");
+    let program = Record::program(workload("calls").unwrap())
+        .unlimited()
+        .argument("compat");
     let outcome = program.option("-e").option("syscall_counts").run().unwrap();
     if outcome.ended.code() == Some(SEGMENTATION_FAULT) {
         eprintln!("SKIPPED: this kernel has no system calls for 32-bit programs");
@@ -209,6 +214,7 @@ fn windows_of_a_sleep() -> Vec<WatchedWindow> {
         window: Duration::from_secs(2),
         cache_dir: None,
         inlines: false,
+        budget: Budget::UNLIMITED,
         bursts: None,
     };
     let watching = thread::spawn(move || {

@@ -21,7 +21,7 @@ const BYTES: usize = 2;
 /// A recording of the workload.
 #[track_caller]
 fn record(event: &str, arguments: &[&str]) -> Outcome {
-    let program = Record::program(workload("talk").unwrap());
+    let program = Record::program(workload("talk").unwrap()).unlimited();
     let record = program.option("-e").option(event);
     let record = arguments.iter().fold(record, Record::argument);
     let outcome = record.run().unwrap();

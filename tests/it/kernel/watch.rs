@@ -6,7 +6,9 @@ use profiler::{
     clock,
     host::{
         Shutdown,
-        run::{SharedLabelRules, SignalOptions, Unwinding, WatchOptions, WatchedWindow, watch},
+        run::{
+            Budget, SharedLabelRules, SignalOptions, Unwinding, WatchOptions, WatchedWindow, watch,
+        },
     },
     model::Profile,
     render::{Format, write},
@@ -33,6 +35,7 @@ fn options() -> WatchOptions {
         window: WINDOW,
         cache_dir: None,
         inlines: false,
+        budget: Budget::default(),
         bursts: None,
     }
 }

@@ -162,5 +162,6 @@ fn quality() -> Quality {
         rate_effective_hz: 98.9,
         duty_cycle: 1.0,
         windows_lost: 0,
+        overhead: 0.0,
     }
 }

@@ -26,7 +26,7 @@ use super::record::{UnwindName, default_cache_dir};
 use crate::{
     host::{
         Shutdown,
-        run::{SharedLabelRules, SignalOptions, WatchOptions, host_name, watch},
+        run::{Budget, SharedLabelRules, SignalOptions, WatchOptions, host_name, watch},
     },
     model::Profile,
 };
@@ -73,6 +73,7 @@ pub fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
         window: Duration::from_secs(args.interval.into()),
         cache_dir: Some(default_cache_dir()),
         inlines: true,
+        budget: Budget::default(),
         bursts: None,
     };
     let shutdown = Shutdown::default();

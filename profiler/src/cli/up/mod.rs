@@ -15,10 +15,10 @@ use super::{
     serve::{Signals, Wish},
 };
 use crate::{
-    config::ServiceConfig,
+    config::{MaxMemory, MaxOverhead, ServiceConfig},
     host::{
         Shutdown,
-        run::{Bursts, SharedLabelRules, SignalOptions, WatchOptions, host_name, watch},
+        run::{Budget, Bursts, SharedLabelRules, SignalOptions, WatchOptions, host_name, watch},
     },
     model::Signal,
     service::run::{EmbeddedStore, Service, Store, open_store},
@@ -60,6 +60,12 @@ pub struct UpArgs {
     /// Measure time off the CPU too: the same as one more event
     #[arg(long)]
     offcpu: bool,
+    /// Most of the host's CPU that sampling may take, all CPUs together; off for no limit
+    #[arg(long, value_name = "SHARE", default_value_t)]
+    max_overhead: MaxOverhead,
+    /// Most memory that sampling may take; off for no limit
+    #[arg(long, value_name = "SIZE", default_value_t)]
+    max_memory: MaxMemory,
     /// Seconds of a window
     #[arg(long, value_name = "SECS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
     window: u32,
@@ -147,6 +153,12 @@ fn start_sampling(
         window: Duration::from_secs(args.window.into()),
         cache_dir: Some(default_cache_dir()),
         inlines: true,
+        budget: Budget {
+            overhead: args.max_overhead,
+            memory: args.max_memory,
+            governs_all: true,
+            counts_always: false,
+        },
         bursts: Some(bursts.clone()),
     };
     let shutdown = shutdown.clone();

@@ -1,6 +1,9 @@
 //! A counted window with its names, as a profile.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use super::{
     identity::{hash_frame, hash_stack},
@@ -37,9 +40,16 @@ pub struct ProfileFacts {
     pub windows_lost: u64,
     /// Samples a second and CPU that were taken, where counting them does not tell.
     pub rate_effective_hz: Option<f64>,
+    /// Share of the time that was sampled, or of what was drawn; all of it when absent.
+    pub duty_cycle: Option<f64>,
+    /// Share of the host's CPU that sampling took, all signals together.
+    pub overhead: f64,
     /// Labels of everything in it, besides those of the threads.
     pub labels: Labels,
 }
+
+/// Share of a window for which a thread must wait for work at one place to be idle.
+const IDLE_SHARE: f64 = 0.95;
 
 /// The name of every place of a window.
 pub type Names = HashMap<Place, NamedPlace>;
@@ -52,7 +62,7 @@ pub fn build_profile(window: &Window, names: &Names, facts: &ProfileFacts) -> Pr
         .collect();
     let (mut tasks, samples) = match window.signal {
         Signal::Cpu => cpu_samples(window, facts),
-        Signal::OffCpu => off_cpu_samples(window, names),
+        Signal::OffCpu => off_cpu_samples(window, names, facts.span.duration),
         Signal::Syscall
         | Signal::SyscallCounts
         | Signal::Alloc
@@ -104,13 +114,18 @@ fn cpu_samples(window: &Window, facts: &ProfileFacts) -> (Vec<Task>, Vec<Sample>
 }
 
 /// Tasks and samples of time off the CPU. A thread is one task for each reason that it waited for.
-fn off_cpu_samples(window: &Window, names: &Names) -> (Vec<Task>, Vec<Sample>) {
+fn off_cpu_samples(window: &Window, names: &Names, length: Duration) -> (Vec<Task>, Vec<Sample>) {
+    let nearly_all_ns = length.mul_f64(IDLE_SHARE).as_nanos();
     let threads = window.tasks();
     let mut tasks = Vec::new();
     let mut known: HashMap<(u32, WaitReason), TaskIndex> = HashMap::new();
     let mut sample = |counted: CountedStack| {
         let stack = window.stacks().get(usize::try_from(counted.stack).ok()?)?;
-        let reason = WaitReason::of(counted.wait?, stack, names);
+        let mut reason = WaitReason::of(counted.wait?, stack, names);
+        let [delay_ns, ..] = counted.values;
+        if nearly_all_ns <= u128::from(delay_ns) && reason.is_for_work(stack, names) {
+            reason = WaitReason::Idle;
+        }
         let thread = threads.get(usize::try_from(counted.task).ok()?)?;
         let task = *known.entry((counted.task, reason)).or_insert_with(|| {
             let mut task = thread.clone();
@@ -187,7 +202,8 @@ fn quality(window: &Window, frames: &[Frame], facts: &ProfileFacts) -> Quality {
             None if cpu_seconds == 0.0 => 0.0,
             None => taken as f64 / cpu_seconds,
         },
-        duty_cycle: 1.0,
+        duty_cycle: facts.duty_cycle.unwrap_or(1.0),
+        overhead: facts.overhead,
         windows_lost: facts.windows_lost,
     }
 }

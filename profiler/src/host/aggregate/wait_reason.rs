@@ -22,7 +22,7 @@ pub(super) enum WaitReason {
     Poll,
     /// A CPU: the thread could have gone on.
     Preempted,
-    /// Work, in a kernel thread.
+    /// Work: in a kernel thread, or all the time at the same place.
     Idle,
     /// None of these, or the kernel's functions have no names here.
     Other,
@@ -146,6 +146,16 @@ const TELLTALES: [(WaitReason, &[&str]); 7] = [
     ),
 ];
 
+/// Parts of names of functions that wait for a condition, in C, C++ and Rust.
+const CONDITIONS: [&str; 6] = [
+    "pthread_cond_wait",
+    "pthread_cond_timedwait",
+    "pthread_cond_clockwait",
+    "condition_variable",
+    "Condvar",
+    "sem_wait",
+];
+
 impl WaitReason {
     /// The value of the label.
     pub(super) fn as_str(self) -> &'static str {
@@ -173,6 +183,27 @@ impl WaitReason {
                 let named = names.get(place).filter(|_named| is_kernel)?;
                 function(&named.naming)
             })),
+        }
+    }
+
+    /// Whether a wait with this stack may be one for work: for any of several files, or for a
+    /// condition that another thread makes true. A mutex, a time or one socket is what somebody
+    /// waits for.
+    pub(super) fn is_for_work(self, stack: &[Place], names: &Names) -> bool {
+        match self {
+            Self::Poll => true,
+            Self::Lock => stack.iter().any(|place| {
+                let named = names.get(place).and_then(|named| function(&named.naming));
+                named.is_some_and(|name| CONDITIONS.iter().any(|part| name.contains(part)))
+            }),
+            Self::Disk
+            | Self::Network
+            | Self::Timer
+            | Self::PageFault
+            | Self::Pipe
+            | Self::Preempted
+            | Self::Idle
+            | Self::Other => false,
         }
     }
 

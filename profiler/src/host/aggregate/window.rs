@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{limits::STACKS_MAX, place::Place};
+use super::{
+    limits::{STACKS_CRAMPED_MAX, STACKS_MAX},
+    place::Place,
+};
 use crate::model::{
     LabelSet, Loss, Measured, Pid, Signal, StackEnd, StackSample, Task, Tid, Truncation, UserFrame,
     Values, Wait,
@@ -47,7 +50,14 @@ pub struct Window {
     pub filtered: u64,
     /// Samples lost here.
     pub lost: BTreeMap<Loss, u64>,
+    /// Whether it holds fewer stacks than usual, to spare memory.
+    pub is_cramped: bool,
+    /// What rounding left over of weighted values, for the next sample.
+    rest: [f64; VALUES],
 }
+
+/// Values of a sample.
+const VALUES: usize = size_of::<Values>() / size_of::<u64>();
 
 impl Window {
     /// An empty window of a signal.
@@ -58,15 +68,24 @@ impl Window {
         }
     }
 
-    /// Counts a sample. Bare frames have been located already where that was possible.
+    /// Counts a sample that stands for itself alone.
     pub fn add(&mut self, sample: &StackSample, labels: LabelSet) {
-        let task = (self.tasks).intern((sample.pid, sample.tid, sample.comm.clone(), labels));
-        let stack = self.stacks.intern(places(sample).into());
+        self.add_weighted(sample, labels, 1.0);
+    }
+
+    /// Counts a sample that stands for `weight` of its kind. Bare frames have been located already
+    /// where that was possible.
+    pub fn add_weighted(&mut self, sample: &StackSample, labels: LabelSet, weight: f64) {
+        let room = self.room();
+        let task = (sample.pid, sample.tid, sample.comm.clone(), labels);
+        let task = self.tasks.intern(task, room);
+        let stack = self.stacks.intern(places(sample).into(), room);
         let (Some(task), Some(stack)) = (task, stack) else {
             self.lose(Loss::TableFull);
             return;
         };
-        let (wait, values) = values(sample.measured);
+        let (wait, mut values) = values(sample.measured);
+        self.weigh(&mut values, weight);
         let sums = self.counts.entry((task, stack, wait)).or_default();
         for (sum, value) in sums.iter_mut().zip(values) {
             *sum = sum.saturating_add(value);
@@ -77,6 +96,38 @@ impl Window {
             StackEnd::Complete | StackEnd::NoUserStack => self.complete += 1,
             StackEnd::Truncated(reason) => *self.truncated.entry(reason).or_default() += 1,
         }
+    }
+
+    /// Distinct stacks, and threads, that it has room for.
+    fn room(&self) -> usize {
+        if self.is_cramped {
+            STACKS_CRAMPED_MAX
+        } else {
+            STACKS_MAX
+        }
+    }
+
+    /// Multiplies values. What is lost in rounding to integers is given to the next ones, so that
+    /// sums are right.
+    #[expect(clippy::float_cmp, reason = "exactly one where nothing is thinned")]
+    fn weigh(&mut self, values: &mut Values, weight: f64) {
+        if weight == 1.0 {
+            return;
+        }
+        for (value, rest) in values.iter_mut().zip(&mut self.rest) {
+            let exact = scaled(*value, weight) + *rest;
+            *value = floor(exact);
+            *rest = exact - scaled(*value, 1.0);
+        }
+    }
+
+    /// Has everything counted so far stand for `weight` times as much.
+    pub fn scale(&mut self, weight: f64) {
+        let mut counts = std::mem::take(&mut self.counts);
+        for values in counts.values_mut() {
+            self.weigh(values, weight);
+        }
+        self.counts = counts;
     }
 
     /// Counts a sample that was lost.
@@ -149,6 +200,25 @@ fn values(measured: Measured) -> (Option<Wait>, Values) {
     }
 }
 
+/// A value times a weight.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a relative error of 2^-53 in a value"
+)]
+fn scaled(value: u64, weight: f64) -> f64 {
+    value as f64 * weight
+}
+
+/// The integer below a number that is not negative.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "casts of floating-point numbers saturate"
+)]
+fn floor(exact: f64) -> u64 {
+    exact.floor() as u64
+}
+
 /// The places of a sample, innermost first: what it is about, kernel, user, and the mark of a cut.
 fn places(sample: &StackSample) -> Vec<Place> {
     let cut = match sample.end {
@@ -200,11 +270,11 @@ impl<T> Default for Interner<T> {
 
 impl<T: Clone + Eq + std::hash::Hash> Interner<T> {
     /// The number of a value; `None` when it is new and there is no room.
-    fn intern(&mut self, value: T) -> Option<u32> {
+    fn intern(&mut self, value: T, room: usize) -> Option<u32> {
         if let Some(number) = self.numbers.get(&value) {
             return Some(*number);
         }
-        if STACKS_MAX <= self.values.len() {
+        if room <= self.values.len() {
             return None;
         }
         let number = u32::try_from(self.values.len()).ok()?;
@@ -256,6 +326,23 @@ mod tests {
             .collect();
         assert_eq!(vec![3, 1], counts);
         assert_eq!((4, 4), (window.samples, window.complete));
+    }
+
+    #[test]
+    fn weighted_samples_add_up_to_their_weight() {
+        let mut window = Window::default();
+        for offset in 0..1_000 {
+            let sample = sample(StackEnd::Complete, offset % 7);
+            window.add_weighted(&sample, LabelSet::default(), 3.4);
+        }
+        let sum = |window: &Window| {
+            let counts = window.counts().into_iter();
+            counts.map(|counted| counted.values[0]).sum::<u64>()
+        };
+        assert!((3_399..=3_400).contains(&sum(&window)), "{}", sum(&window));
+        assert_eq!(1_000, window.samples, "those that were kept");
+        window.scale(2.5);
+        assert!((8_497..=8_500).contains(&sum(&window)), "{}", sum(&window));
     }
 
     #[test]

@@ -159,6 +159,11 @@ impl LiveTable {
         samples
     }
 
+    /// The processes that something lives of.
+    pub fn pids(&self) -> Vec<Pid> {
+        self.processes.keys().copied().collect()
+    }
+
     /// No more records of a process that has ended will come.
     pub fn forget(&mut self, pid: Pid) {
         if let Entry::Occupied(process) = self.processes.entry(pid)

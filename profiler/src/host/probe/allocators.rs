@@ -99,6 +99,14 @@ impl AllocatorProbes {
         Ok(Self { programs, ranges })
     }
 
+    /// The programs that the library did not load, to be asked what they cost.
+    pub(super) fn session_programs(&self) -> Vec<OwnedFd> {
+        match &self.programs {
+            Programs::Session(program) => program.try_clone().into_iter().collect(),
+            Programs::Pair { .. } => Vec::new(),
+        }
+    }
+
     /// How functions are probed, in words.
     pub fn hook(&self) -> &'static str {
         match self.programs {

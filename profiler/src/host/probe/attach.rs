@@ -5,7 +5,10 @@ use std::os::fd::OwnedFd;
 use aya::{
     programs::{
         PerfEvent, RawTracePoint,
-        perf_event::{HardwareEvent, PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent},
+        perf_event::{
+            HardwareEvent, PerfEventConfig, PerfEventLink, PerfEventScope, SamplePolicy,
+            SoftwareEvent,
+        },
     },
     util::online_cpus,
 };
@@ -50,32 +53,47 @@ pub(super) fn cpus() -> Result<Vec<u32>, ProbeError> {
     })
 }
 
-/// Starts sampling on every CPU, `rate_hz` times a second each.
+/// Starts sampling on every CPU, `rate_hz` times a second each. Where it was on already, at another
+/// rate, the new one replaces it.
 ///
 /// # Errors
 /// What the kernel refused.
 pub fn attach_sampling(probe: &mut Probe, rate_hz: u32) -> Result<Sampling, ProbeError> {
     let cpus = cpus()?;
-    let sampler = probe.sampler;
-    let program: &mut PerfEvent = program_mut(&mut probe.object, sampler)?;
+    detach_sampling(probe);
     let mut clock = SamplingClock::Cycles;
+    let mut links = Vec::with_capacity(cpus.len());
     for cpu in &cpus {
-        let scope = PerfEventScope::AllProcessesOneCpu { cpu: *cpu };
-        let mut attach = |clock| program.attach(event(clock), scope, policy(clock, rate_hz), false);
-        let mut attached = attach(clock);
+        let mut attached = attach_cpu(probe, clock, *cpu, rate_hz);
         if attached.is_err() && clock == SamplingClock::Cycles {
             // Most virtual machines have no cycle counter.
             clock = SamplingClock::CpuClock;
-            attached = attach(clock);
+            attached = attach_cpu(probe, clock, *cpu, rate_hz);
         }
-        attached.map_err(|source| ProbeError::Attach {
-            program: sampler,
-            source,
-        })?;
+        links.push(attached?);
     }
+    probe.sampling = links;
     Ok(Sampling {
         clock,
         cpus: u32::try_from(cpus.len()).unwrap_or(u32::MAX),
+    })
+}
+
+/// Starts sampling on one CPU.
+fn attach_cpu(
+    probe: &mut Probe,
+    clock: SamplingClock,
+    cpu: u32,
+    rate_hz: u32,
+) -> Result<PerfEventLink, ProbeError> {
+    let name = probe.sampler;
+    let program: &mut PerfEvent = program_mut(&mut probe.object, name)?;
+    let scope = PerfEventScope::AllProcessesOneCpu { cpu };
+    let link = program.attach(event(clock), scope, policy(clock, rate_hz), false);
+    let link = link.and_then(|id| program.take_link(id));
+    link.map_err(|source| ProbeError::Attach {
+        program: name,
+        source,
     })
 }
 
@@ -99,16 +117,8 @@ pub(super) fn policy(clock: SamplingClock, rate_hz: u32) -> SamplePolicy {
 }
 
 /// Stops sampling on every CPU.
-///
-/// # Errors
-/// What the kernel refused.
-pub fn detach_sampling(probe: &mut Probe) -> Result<(), ProbeError> {
-    let sampler = probe.sampler;
-    let program: &mut PerfEvent = program_mut(&mut probe.object, sampler)?;
-    program.unload().map_err(|source| ProbeError::Attach {
-        program: sampler,
-        source,
-    })
+pub fn detach_sampling(probe: &mut Probe) {
+    probe.sampling.clear();
 }
 
 /// Attaches what keeps mappings and filters true at fork and exec.

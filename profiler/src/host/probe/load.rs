@@ -4,8 +4,8 @@ use std::{fs, os::fd::OwnedFd, time::Duration};
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{HashMap, Map, MapData, PerCpuArray, RingBuf},
-    programs::{PerfEvent, Program, ProgramError, RawTracePoint},
+    maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
+    programs::{PerfEvent, Program, ProgramError, RawTracePoint, perf_event::PerfEventLink},
 };
 use aya_log::EbpfLogger;
 use profiler_common::{
@@ -16,6 +16,7 @@ use profiler_common::{
     },
     sample::SignalCode,
     tcp::TcpSums,
+    thinning::Thinning,
 };
 
 use super::{
@@ -23,8 +24,9 @@ use super::{
     abi::Abi,
     config::probe_config,
     exact_tables::ExactTables,
-    off_cpu::{Arrival, load_off_cpu},
+    off_cpu::{Arrival, OffCpuLinks, load_off_cpu},
     options::ProbeOptions,
+    raw::Link,
     sys,
     syscall::{Syscalls, load_syscalls},
     tcp::{Tcp, load_tcp},
@@ -88,6 +90,8 @@ pub struct Probe {
     pub(super) off_cpu: Option<Arrival>,
     /// What probes allocators, when allocations are watched.
     allocations: Option<(AllocatorProbes, LiveAllocations)>,
+    /// The programs of that, to be asked what they cost.
+    pub(super) allocator_programs: Vec<OwnedFd>,
     /// How system calls are watched, when they are.
     pub(super) syscalls: Option<Syscalls>,
     /// How TCP connections are watched, when they are.
@@ -106,8 +110,20 @@ pub struct Probe {
     counts: PerCpuArray<MapData, u64>,
     /// Hands what the probe logged to this program's own log.
     pub flush_log: Box<dyn FnMut()>,
+    /// How much of each signal is followed.
+    pub(super) thinning: Array<MapData, Abi<Thinning>>,
+    /// Keeps sampling on, a link for each CPU.
+    pub(super) sampling: Vec<PerfEventLink>,
+    /// Keeps the sampling of page faults on, the same way.
+    pub(super) page_faults: Vec<PerfEventLink>,
+    /// Keeps the measurement of time off the CPU on.
+    pub(super) off_cpu_links: Box<OffCpuLinks>,
+    /// Keeps system calls watched.
+    pub(super) syscall_links: Vec<Link>,
+    /// Keeps connections watched.
+    pub(super) tcp_links: Vec<Link>,
     /// Keeps the measurement of run time on.
-    _run_time: Option<OwnedFd>,
+    pub(super) run_time: Option<OwnedFd>,
 }
 
 /// Name of the program that walks with tables.
@@ -154,6 +170,7 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
     };
     let mut probe = Probe {
         sampler,
+        allocator_programs: allocator_programs(allocations.as_ref()),
         allocations,
         off_cpu,
         syscalls,
@@ -170,7 +187,13 @@ pub fn load(options: &ProbeOptions) -> Result<Probe, ProbeError> {
         targets: typed_map(&mut object, "TARGETS")?,
         counts: typed_map(&mut object, "COUNTS")?,
         flush_log: Box::new(move || logger.flush()),
-        _run_time: sys::enable_run_time_stats().ok(),
+        thinning: typed_map(&mut object, "THINNING")?,
+        sampling: Vec::new(),
+        page_faults: Vec::new(),
+        off_cpu_links: Box::default(),
+        syscall_links: Vec::new(),
+        tcp_links: Vec::new(),
+        run_time: sys::enable_run_time_stats().ok(),
         object,
     };
     for pid in &options.filter.pids {
@@ -305,6 +328,11 @@ pub(super) fn has_task_pt_regs() -> bool {
         aya_obj::generated::bpf_func_id::BPF_FUNC_task_pt_regs,
     )
     .unwrap_or(false)
+}
+
+/// The programs that watch allocators, to be asked what they cost. Those of a pair are known already.
+fn allocator_programs(allocations: Option<&(AllocatorProbes, LiveAllocations)>) -> Vec<OwnedFd> {
+    allocations.map_or_else(Vec::new, |(probes, _live)| probes.session_programs())
 }
 
 impl Probe {

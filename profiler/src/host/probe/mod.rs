@@ -25,6 +25,7 @@ mod survey;
 mod sys;
 mod syscall;
 mod tcp;
+mod thinning;
 
 pub use self::{
     allocators::{
@@ -41,10 +42,11 @@ pub use self::{
     kernel_rules::KernelRules,
     kernel_tables::{KernelTables, PreparedTable},
     load::{Filter, Probe, Unwinding, load, table_rows},
-    off_cpu::{attach_off_cpu, detach_off_cpu},
+    off_cpu::{attach_off_cpu, detach_off_cpu, pause_off_cpu},
     options::{ProbeOptions, SignalOptions},
     page_faults::{attach_page_faults, detach_page_faults},
     survey::{Finding, Survey, survey},
     syscall::{attach_syscalls, detach_syscalls},
     tcp::{attach_tcp, detach_tcp},
+    thinning::RunTime,
 };

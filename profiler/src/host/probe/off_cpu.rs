@@ -7,7 +7,7 @@ use aya::{Ebpf, programs::KProbe};
 use super::{
     Probe, ProbeError,
     load::{TABLE_SAMPLER, program_mut},
-    raw::{attach_raw, detach_raw, load_raw},
+    raw::{Link, attach_raw, load_raw},
 };
 
 /// The program that sees a task leave the CPU, and its tracepoint.
@@ -30,8 +30,8 @@ pub(super) struct Arrival {
     hook: &'static str,
 }
 
-/// Loads what measures time off the CPU, and attaches the end of a wait at the first hook that the
-/// kernel has. Without a beginning it does nothing yet.
+/// Loads what measures time off the CPU, and finds the first hook for the end of a wait that the
+/// kernel has. Nothing stays attached.
 ///
 /// # Errors
 /// What the kernel refused: it has neither the tracepoint nor kprobes.
@@ -40,17 +40,17 @@ pub(super) fn load_off_cpu(object: &mut Ebpf, sampler: &str) -> Result<Arrival, 
     load_raw(object, LEAVE.0)?;
     // Where the walk with tables is refused, the tracepoint's program is too.
     match load_raw(object, program).and_then(|()| attach_raw(object, ARRIVE)) {
-        Ok(()) => Ok(Arrival { program, hook }),
+        Ok(_link) => Ok(Arrival { program, hook }),
         // The tracepoint is what newer kernels have, so that is the error to tell.
-        Err(refused) => attach_kprobe(object, sampler).map_err(|also_refused| {
+        Err(refused) => find_kprobe(object, sampler).map_err(|also_refused| {
             tracing::debug!(error = &also_refused as &dyn std::error::Error, "no kprobe");
             refused
         }),
     }
 }
 
-/// Attaches the end of a wait as a kprobe.
-fn attach_kprobe(object: &mut Ebpf, sampler: &str) -> Result<Arrival, ProbeError> {
+/// Loads the end of a wait as a kprobe, and finds the function for it.
+fn find_kprobe(object: &mut Ebpf, sampler: &str) -> Result<Arrival, ProbeError> {
     let name = if sampler == TABLE_SAMPLER {
         ARRIVE_KPROBE
     } else {
@@ -61,48 +61,66 @@ fn attach_kprobe(object: &mut Ebpf, sampler: &str) -> Result<Arrival, ProbeError
         program: name,
         source,
     })?;
-    let [plain, renamed] = FINISH_SWITCH;
-    let attached = match program.attach(plain, 0) {
-        Ok(_link) => Ok(plain),
-        Err(_absent) => program.attach(renamed, 0).map(|_link| renamed),
-    };
-    let hook = attached.map_err(|source| ProbeError::Attach {
-        program: name,
-        source,
-    })?;
-    Ok(Arrival {
+    let arrival = |hook| Arrival {
         program: name,
         hook,
+    };
+    let [plain, renamed] = FINISH_SWITCH.map(arrival);
+    attach_kprobe(object, plain)
+        .map(|_link| plain)
+        .or_else(|_absent| attach_kprobe(object, renamed).map(|_link| renamed))
+}
+
+/// Attaches the end of a wait to its function.
+fn attach_kprobe(object: &mut Ebpf, arrival: Arrival) -> Result<Link, ProbeError> {
+    let name = arrival.program;
+    let program: &mut KProbe = program_mut(object, name)?;
+    let link = program.attach(arrival.hook, 0);
+    let link = link.and_then(|id| program.take_link(id));
+    link.map(Link::KProbe).map_err(|source| ProbeError::Attach {
+        program: name,
+        source,
     })
 }
 
-/// Starts measuring time off the CPU, which the probe was loaded for; says at which hook waits end.
+/// Keeps the measurement of time off the CPU on.
+#[derive(Default)]
+pub(super) struct OffCpuLinks {
+    leave: Option<Link>,
+    arrive: Option<Link>,
+}
+
+/// Starts measuring time off the CPU, which the probe was loaded for, or goes on after a pause; says
+/// at which hook waits end.
 ///
 /// # Errors
 /// What the kernel refused, or that the probe was loaded without it.
 pub fn attach_off_cpu(probe: &mut Probe) -> Result<&'static str, ProbeError> {
     let arrival = probe.off_cpu.ok_or(ProbeError::Missing { name: LEAVE.0 })?;
-    attach_raw(&mut probe.object, LEAVE)?;
+    // Without a beginning, the end of a wait does nothing yet.
+    if probe.off_cpu_links.arrive.is_none() {
+        let arrive = if arrival.program == ARRIVE.0 {
+            attach_raw(&mut probe.object, ARRIVE)?
+        } else {
+            attach_kprobe(&mut probe.object, arrival)?
+        };
+        probe.off_cpu_links.arrive = Some(arrive);
+    }
+    if probe.off_cpu_links.leave.is_none() {
+        probe.off_cpu_links.leave = Some(attach_raw(&mut probe.object, LEAVE)?);
+    }
     Ok(arrival.hook)
 }
 
-/// Stops measuring time off the CPU.
-///
-/// # Errors
-/// What the kernel refused.
-pub fn detach_off_cpu(probe: &mut Probe) -> Result<(), ProbeError> {
-    detach_raw(&mut probe.object, LEAVE.0)?;
-    match probe.off_cpu.take().map(|arrival| arrival.program) {
-        None => Ok(()),
-        Some(name) if name == ARRIVE.0 => detach_raw(&mut probe.object, name),
-        Some(name) => {
-            let program: &mut KProbe = program_mut(&mut probe.object, name)?;
-            program.unload().map_err(|source| ProbeError::Attach {
-                program: name,
-                source,
-            })
-        }
-    }
+/// Looks at no more waits that begin, until it is attached again; those that have begun are followed
+/// to their end.
+pub fn pause_off_cpu(probe: &mut Probe) {
+    probe.off_cpu_links.leave = None;
+}
+
+/// Stops measuring time off the CPU, until it is attached again.
+pub fn detach_off_cpu(probe: &mut Probe) {
+    *probe.off_cpu_links = OffCpuLinks::default();
 }
 
 impl Probe {

@@ -36,27 +36,23 @@ pub fn attach_page_faults(probe: &mut Probe) -> Result<(), ProbeError> {
         program: name,
         source,
     })?;
+    let mut links = Vec::new();
     for cpu in cpus()? {
         let event = PerfEventConfig::Software(SoftwareEvent::PageFaults);
         let scope = PerfEventScope::AllProcessesOneCpu { cpu };
         let policy = SamplePolicy::Period(PAGE_FAULT_PERIOD);
-        (program.attach(event, scope, policy, false)).map_err(|source| ProbeError::Attach {
+        let link = program.attach(event, scope, policy, false);
+        let link = link.and_then(|id| program.take_link(id));
+        links.push(link.map_err(|source| ProbeError::Attach {
             program: name,
             source,
-        })?;
+        })?);
     }
+    probe.page_faults = links;
     Ok(())
 }
 
 /// Stops sampling page faults.
-///
-/// # Errors
-/// What the kernel refused.
-pub fn detach_page_faults(probe: &mut Probe) -> Result<(), ProbeError> {
-    let name = program_name(probe);
-    let program: &mut PerfEvent = program_mut(&mut probe.object, name)?;
-    program.unload().map_err(|source| ProbeError::Attach {
-        program: name,
-        source,
-    })
+pub fn detach_page_faults(probe: &mut Probe) {
+    probe.page_faults.clear();
 }

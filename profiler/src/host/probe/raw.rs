@@ -1,6 +1,12 @@
 //! Programs on raw tracepoints.
 
-use aya::{Ebpf, programs::RawTracePoint};
+use aya::{
+    Ebpf,
+    programs::{
+        RawTracePoint, kprobe::KProbeLink, raw_trace_point::RawTracePointLink,
+        trace_point::TracePointLink,
+    },
+};
 
 use super::{ProbeError, load::program_mut};
 
@@ -16,31 +22,29 @@ pub(super) fn load_raw(object: &mut Ebpf, name: &'static str) -> Result<(), Prob
     })
 }
 
-/// Attaches a loaded program to its raw tracepoint.
+/// What holds a program at its hook; gone, it is detached.
+#[expect(dead_code, reason = "only held")]
+pub(super) enum Link {
+    /// At a raw tracepoint.
+    Raw(RawTracePointLink),
+    /// At a function of the kernel.
+    KProbe(KProbeLink),
+    /// At a tracepoint.
+    TracePoint(TracePointLink),
+}
+
+/// Attaches a loaded program to its raw tracepoint, for as long as the link is held.
 ///
 /// # Errors
 /// What the kernel refused.
 pub(super) fn attach_raw(
     object: &mut Ebpf,
     (name, tracepoint): (&'static str, &str),
-) -> Result<(), ProbeError> {
+) -> Result<Link, ProbeError> {
     let program: &mut RawTracePoint = program_mut(object, name)?;
-    match program.attach(tracepoint) {
-        Ok(_link) => Ok(()),
-        Err(source) => Err(ProbeError::Attach {
-            program: name,
-            source,
-        }),
-    }
-}
-
-/// Detaches a program from its raw tracepoint, and unloads it.
-///
-/// # Errors
-/// What the kernel refused.
-pub(super) fn detach_raw(object: &mut Ebpf, name: &'static str) -> Result<(), ProbeError> {
-    let program: &mut RawTracePoint = program_mut(object, name)?;
-    program.unload().map_err(|source| ProbeError::Attach {
+    let link = program.attach(tracepoint);
+    let link = link.and_then(|id| program.take_link(id));
+    link.map(Link::Raw).map_err(|source| ProbeError::Attach {
         program: name,
         source,
     })

@@ -10,7 +10,7 @@ use aya::{
 use super::{
     Probe, ProbeError,
     load::TABLE_SAMPLER,
-    raw::{attach_raw, detach_raw, load_raw},
+    raw::{Link, attach_raw, load_raw},
 };
 
 /// The programs that see a call begin and a thread end, with their tracepoints. A call that is not
@@ -66,22 +66,20 @@ pub(super) fn load_syscalls(object: &mut Ebpf, sampler: &str) -> Result<Syscalls
 /// What the kernel refused, or that the probe was loaded without it.
 pub fn attach_syscalls(probe: &mut Probe) -> Result<(), ProbeError> {
     let leave = leave_of(probe)?;
+    let mut links: Vec<Link> = Vec::new();
     for hook in [THREAD_END, (leave, LEAVE_HOOK), ENTER] {
-        attach_raw(&mut probe.object, hook)?;
+        links.push(attach_raw(&mut probe.object, hook)?);
     }
+    // Links go in this order: the beginning is detached first.
+    links.reverse();
+    probe.syscall_links = links;
     Ok(())
 }
 
-/// Stops watching system calls. What is in flight stays in flight until it is counted.
-///
-/// # Errors
-/// What the kernel refused.
-pub fn detach_syscalls(probe: &mut Probe) -> Result<(), ProbeError> {
-    let leave = leave_of(probe)?;
-    for name in [ENTER.0, leave, THREAD_END.0] {
-        detach_raw(&mut probe.object, name)?;
-    }
-    Ok(())
+/// Stops watching system calls, until they are attached again. What is in flight stays in flight
+/// until it is counted.
+pub fn detach_syscalls(probe: &mut Probe) {
+    probe.syscall_links.clear();
 }
 
 /// The program that sees a call end.

@@ -7,7 +7,7 @@ use aya::{Ebpf, programs::TracePoint};
 use super::{
     Probe, ProbeError,
     load::program_mut,
-    raw::{attach_raw, detach_raw, load_raw},
+    raw::{Link, attach_raw, load_raw},
 };
 
 /// The program without which there is nothing: it sees connections begin and end.
@@ -87,43 +87,35 @@ pub(super) fn load_tcp(object: &mut Ebpf) -> Result<Tcp, ProbeError> {
 /// What the kernel refused of what is needed most, or that the probe was loaded without it.
 pub fn attach_tcp(probe: &mut Probe) -> Result<(), ProbeError> {
     let tcp = (probe.tcp.as_ref()).ok_or(ProbeError::Missing { name: CHANGE.0 })?;
-    attach_raw(&mut probe.object, CHANGE)?;
+    let mut links = vec![attach_raw(&mut probe.object, CHANGE)?];
     for hook in &tcp.raw {
-        if let Err(refused) = attach_raw(&mut probe.object, *hook) {
-            note(&refused, hook.1);
+        match attach_raw(&mut probe.object, *hook) {
+            Ok(link) => links.push(link),
+            Err(refused) => note(&refused, hook.1),
         }
     }
     for (name, tracepoints) in &tcp.calls {
         let program: &mut TracePoint = program_mut(&mut probe.object, name)?;
         for tracepoint in *tracepoints {
-            if let Err(source) = program.attach("syscalls", tracepoint) {
-                let program = name;
-                note(&ProbeError::Attach { program, source }, tracepoint);
+            let link = program.attach("syscalls", tracepoint);
+            match link.and_then(|id| program.take_link(id)) {
+                Ok(link) => links.push(Link::TracePoint(link)),
+                Err(source) => {
+                    let program = name;
+                    note(&ProbeError::Attach { program, source }, tracepoint);
+                }
             }
         }
     }
+    // What sees connections begin and end is detached last.
+    links.reverse();
+    probe.tcp_links = links;
     Ok(())
 }
 
 /// Stops watching connections.
-///
-/// # Errors
-/// What the kernel refused.
-pub fn detach_tcp(probe: &mut Probe) -> Result<(), ProbeError> {
-    let Some(tcp) = &probe.tcp else {
-        return Ok(());
-    };
-    for (name, _tracepoints) in &tcp.calls {
-        let program: &mut TracePoint = program_mut(&mut probe.object, name)?;
-        program.unload().map_err(|source| ProbeError::Attach {
-            program: name,
-            source,
-        })?;
-    }
-    for (name, _tracepoint) in &tcp.raw {
-        detach_raw(&mut probe.object, name)?;
-    }
-    detach_raw(&mut probe.object, CHANGE.0)
+pub fn detach_tcp(probe: &mut Probe) {
+    probe.tcp_links.clear();
 }
 
 impl Probe {

@@ -24,6 +24,9 @@ pub(super) fn subtitle(profile: &Profile) -> String {
     if !profile.window.duration.is_zero() {
         parts.push(format!("{:.1} s", profile.window.duration.as_secs_f64()));
     }
+    if 0.0 < quality.duty_cycle && quality.duty_cycle < 1.0 {
+        parts.push(format!("thinned to {:.0}%", quality.duty_cycle * 100.0));
+    }
     let verdicts = quality.complete.saturating_add(quality.truncated_total());
     if verdicts > 0 {
         let taken = quality.samples.saturating_add(quality.lost_total());

@@ -115,6 +115,7 @@ pub(super) fn rich_batch() -> Batch {
         rate_effective_hz: 98.25,
         duty_cycle: 1.0,
         windows_lost: 9,
+        overhead: 0.0,
     };
     batch
 }

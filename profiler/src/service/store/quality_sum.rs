@@ -135,6 +135,7 @@ impl QualitySum {
             rate_effective_hz: mean(effective, duration_ms),
             duty_cycle: mean(duty, duration_ms),
             windows_lost,
+            overhead: 0.0,
         }
     }
 }
@@ -204,6 +205,7 @@ mod tests {
                 rate_effective_hz: rate,
                 duty_cycle: 0.25,
                 windows_lost: 1,
+                overhead: 0.0,
             },
             ..HostWindow::default()
         }

@@ -24,5 +24,5 @@ mod write;
 pub use self::{
     error::{ReadError, Reference, WriteError},
     read::read,
-    write::write,
+    write::{write, write_joined},
 };

@@ -22,7 +22,15 @@ const NANOSECONDS_PER_SECOND: f64 = 1e9;
 /// # Errors
 /// [`WriteError::Gzip`]; none in practice, since it writes to memory.
 pub fn write(profile: &Profile) -> Result<Vec<u8>, WriteError> {
-    let message = Writer::new(profile).message();
+    write_joined(profile, std::slice::from_ref(profile))
+}
+
+/// Writes a profile that was joined of several; each of them tells its quality.
+///
+/// # Errors
+/// [`WriteError::Gzip`]; none in practice, since it writes to memory.
+pub fn write_joined(joined: &Profile, parts: &[Profile]) -> Result<Vec<u8>, WriteError> {
+    let message = Writer::new(joined, parts).message();
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     gzip.write_all(&message.encode_to_vec())
         .map_err(WriteError::Gzip)?;
@@ -35,6 +43,8 @@ type MappingKey = (Option<ObjectIndex>, String);
 /// What grows while a message is put together.
 struct Writer<'a> {
     profile: &'a Profile,
+    /// Whose quality is told.
+    parts: &'a [Profile],
     message: proto::Profile,
     strings: HashMap<String, i64>,
     functions: HashMap<(i64, i64), u64>,
@@ -43,9 +53,10 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// Starts with an empty message.
-    fn new(profile: &'a Profile) -> Self {
+    fn new(profile: &'a Profile, parts: &'a [Profile]) -> Self {
         let mut writer = Self {
             profile,
+            parts,
             message: proto::Profile::default(),
             strings: HashMap::new(),
             functions: HashMap::new(),
@@ -91,10 +102,20 @@ impl<'a> Writer<'a> {
             self.message.period_type = Some(period_type);
             self.message.period = period_ns(rate_hz);
         }
-        for comment in comments(self.profile) {
-            let comment = self.string(&comment);
-            self.message.comment.push(comment);
+        for part in self.parts {
+            if 1 < self.parts.len() {
+                self.comment(&format!("event: {}", part.signal.as_str()));
+            }
+            for comment in comments(part) {
+                self.comment(&comment);
+            }
         }
+    }
+
+    /// Adds a line for people.
+    fn comment(&mut self, text: &str) {
+        let comment = self.string(text);
+        self.message.comment.push(comment);
     }
 
     /// Interns a string.

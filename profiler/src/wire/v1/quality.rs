@@ -49,6 +49,7 @@ pub fn encode_quality(quality: &Quality) -> Message {
         rate_effective_hz: quality.rate_effective_hz,
         duty_cycle: quality.duty_cycle,
         windows_lost: quality.windows_lost,
+        overhead: quality.overhead,
     }
 }
 
@@ -70,6 +71,7 @@ pub fn decode_quality(message: &Message) -> Result<Quality, DecodeError> {
         rate_effective_hz: decode_rate("effective rate", message.rate_effective_hz)?,
         duty_cycle: decode_rate("duty cycle", message.duty_cycle)?,
         windows_lost: message.windows_lost,
+        overhead: decode_rate("overhead", message.overhead)?,
     })
 }
 
@@ -137,6 +139,7 @@ mod tests {
             rate_effective_hz: 98.5,
             duty_cycle: 0.5,
             windows_lost: 43,
+            overhead: 0.25,
         }
     }
 

@@ -466,6 +466,8 @@ impl<'a> Reader<'a> {
             duty_cycle: self.word().map(f64::from_bits)?,
             lost: self.counts(&LOSSES)?,
             truncated: self.counts(&TRUNCATIONS)?,
+            // Not kept: a store of before would not read it.
+            overhead: 0.0,
         })
     }
 
