@@ -1,5 +1,7 @@
 // Two processes on one CPU hand a byte to and fro through two pipes: two context switches a round and
-// nothing else. Prints the nanoseconds of a round. Usage: pingpong SECONDS
+// nothing else. Prints the nanoseconds of a round. With a number of rounds a second, it is busy until
+// each is due, so that looking at it changes their number as little as can be.
+// Usage: pingpong SECONDS [ROUNDS_PER_SECOND]
 #define _GNU_SOURCE
 #include <sched.h>
 #include <unistd.h>
@@ -24,10 +26,15 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	uint64_t end = end_ns(argc, argv);
+	uint64_t pace_ns = argc > 2 ? 1000000000ul / strtoul(argv[2], NULL, 10) : 0;
 	begin = now_ns();
-	for (; now_ns() < end; rounds++)
+	for (uint64_t due = begin; now_ns() < end; rounds++) {
+		due += pace_ns;
+		while (pace_ns != 0 && now_ns() < due)
+			;
 		if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1)
 			return 1;
+	}
 	printf("%lu\n", (now_ns() - begin) / rounds);
 	return 0;
 }

@@ -122,7 +122,7 @@ fn probed_files(pid: u32) -> BTreeSet<String> {
 fn signals_that_go_on_and_off_leave_nothing_behind() {
     let _turn = require_root!();
     let mut load = Command::new(workload("pingpong").unwrap());
-    let running = Running::start(load.arg("600")).unwrap();
+    let running = Running::start_silent(load.arg("600")).unwrap();
     let pinned_before = pinned();
     let mut probe = probe::load(&ProbeOptions {
         filter: Filter::default(),
@@ -179,7 +179,7 @@ fn signals_that_go_on_and_off_leave_nothing_behind() {
 fn a_product_that_was_killed_leaves_nothing_behind() {
     let _turn = require_root!();
     let mut load = Command::new(workload("pingpong").unwrap());
-    let running = Running::start(load.arg("600")).unwrap();
+    let running = Running::start_silent(load.arg("600")).unwrap();
     let mut host = Record::process(&running).unlimited();
     host = host.option("-e").option("cpu,offcpu,syscall,alloc");
     let pinned_before = pinned();
