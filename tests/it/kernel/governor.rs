@@ -32,7 +32,12 @@ const ROUNDS_PER_SECOND: u32 = 50_000;
 /// fixed: who is slowed down while it is looked at would do less then than at other times.
 fn record(max_overhead: &str) -> (Recording, f64) {
     let mut record = Record::program(workload("pingpong").unwrap());
-    for option in ["-e", "offcpu,syscall_counts", "--max-overhead", max_overhead] {
+    for option in [
+        "-e",
+        "offcpu,syscall_counts",
+        "--max-overhead",
+        max_overhead,
+    ] {
         record = record.option(option);
     }
     let record = record.option("-o").option("all.json");

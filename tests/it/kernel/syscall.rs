@@ -150,7 +150,14 @@ fn the_counts_are_those_of_strace() {
         } else {
             0
         };
-        assert_eq!((calls, errors), (all - before, failed), "{name}");
+        let own = rows.iter().filter(|row| row.names[0] == name);
+        let own: Vec<_> = own.map(|row| (&row.names, &row.values)).collect();
+        let quality = &outcome.profile.quality;
+        assert_eq!(
+            (calls, errors),
+            (all - before, failed),
+            "{name}: {own:?} {quality:?}"
+        );
     }
 }
 

@@ -56,6 +56,10 @@ pub struct Window {
     rest: [f64; VALUES],
 }
 
+/// Weights are quotients of sums of seconds, which are off by less than this in binary. Nothing is
+/// thinned by so little, and what is counted exactly must stay so.
+const WEIGHT_ERROR_MAX: f64 = 1e-9;
+
 /// Values of a sample.
 const VALUES: usize = size_of::<Values>() / size_of::<u64>();
 
@@ -109,9 +113,8 @@ impl Window {
 
     /// Multiplies values. What is lost in rounding to integers is given to the next ones, so that
     /// sums are right.
-    #[expect(clippy::float_cmp, reason = "exactly one where nothing is thinned")]
     fn weigh(&mut self, values: &mut Values, weight: f64) {
-        if weight == 1.0 {
+        if (weight - 1.0).abs() < WEIGHT_ERROR_MAX {
             return;
         }
         for (value, rest) in values.iter_mut().zip(&mut self.rest) {
@@ -343,6 +346,23 @@ mod tests {
         assert_eq!(1_000, window.samples, "those that were kept");
         window.scale(2.5);
         assert!((8_497..=8_500).contains(&sum(&window)), "{}", sum(&window));
+    }
+
+    #[test]
+    fn what_is_nearly_whole_is_counted_exactly() {
+        let mut window = Window::new(Signal::Cpu);
+        for weight in [1.0 - 1e-15, 1.0, 1.0 + 1e-15] {
+            window.add_weighted(&sample(StackEnd::Complete, 1), LabelSet::default(), weight);
+        }
+        window.scale(1.0 - 1e-15);
+        assert_eq!(
+            vec![3],
+            window
+                .counts()
+                .iter()
+                .map(|counted| counted.values[0])
+                .collect::<Vec<_>>()
+        );
     }
 
     #[test]

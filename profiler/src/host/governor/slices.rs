@@ -35,9 +35,13 @@ impl Running {
     }
 
     /// What its samples stood for in the mean until now.
+    #[expect(
+        clippy::float_cmp,
+        reason = "exactly one, or what is counted would be rounded"
+    )]
     fn mean_weight(&self, now: Duration) -> f64 {
         let seconds = now.saturating_sub(self.start).as_secs_f64();
-        if seconds <= 0.0 {
+        if seconds <= 0.0 || self.weight == 1.0 {
             return self.weight;
         }
         self.represented_seconds(now) / seconds

@@ -292,6 +292,18 @@ fn slices_that_are_never_off_weigh_one() {
     assert_eq!((1.0, 1.0), estimate(1, |_| 1.0, |seconds| seconds));
 }
 
+/// Not nearly one: counts are multiplied by it, and rounded.
+#[test]
+fn a_slice_that_was_never_off_weighs_exactly_one_whenever_it_ends() {
+    for step in 1..2_000 {
+        let mut slices = Slices::start(Duration::ZERO, 1);
+        let begun = Duration::from_nanos(7_919 * step);
+        let (_weight, due) = slices.begin(begun, 1.0);
+        let late = due + Duration::from_nanos(104_729 * step);
+        assert_eq!(1.0, slices.mean_weight(late), "{late:?}");
+    }
+}
+
 #[test]
 fn slices_stand_for_all_the_time_there_was() {
     for duty in [0.5, 0.25, 1.0 / 64.0] {

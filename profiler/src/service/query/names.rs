@@ -40,6 +40,9 @@ impl Hasher for IdHasher {
 /// A table by content address.
 type ById<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
+/// Frames, each once.
+type IdSet = HashSet<FrameId, BuildHasherDefault<IdHasher>>;
+
 /// A frame with its definition.
 type Defined = (FrameId, Arc<FrameDefinition>);
 
@@ -152,7 +155,7 @@ impl Names {
             let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
             let frames = stacks.iter().flatten().flat_map(|frames| frames.iter());
             let new = frames.filter(|id| !known.frame_numbers.contains_key(id));
-            new.copied().collect::<HashSet<_>>().into_iter().collect()
+            new.copied().collect::<IdSet>().into_iter().collect()
         };
         let definitions = store.frames(&ids);
         let found = ids.into_iter().zip(definitions);

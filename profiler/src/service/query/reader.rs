@@ -12,7 +12,7 @@ use crate::{
     clock,
     model::{Labels, Selection, StackId, TimeRange},
     service::store::{
-        GroupStacks, GroupTotals, HostFacts, MergedStacks, QueryLimits, Store, TotalsPoint,
+        GroupStacks, GroupTotals, HostFacts, MergedStacks, QueryLimits, SLOT, Store, TotalsPoint,
     },
     telemetry::TRACES,
 };
@@ -213,28 +213,39 @@ fn pieces(selection: &Selection, now: Duration) -> impl Iterator<Item = Selectio
     })
 }
 
-/// The pieces that a span of time is read in, in order: whole hours in which nothing more will
-/// happen apart from the rest. "The last day" is another span at each moment; its whole hours are
-/// the same ones for an hour, so that only its ends are read again.
+/// The pieces that a span of time is read in, in order: the whole hours in which nothing more will
+/// happen, the whole slots before and after them, and what is left at both ends. "The last day" is
+/// another span at each moment; its whole hours are the same ones for an hour, and its whole slots for
+/// the length of a slot, so that only its ends are read again.
 fn cut(range: TimeRange, now: Duration) -> impl Iterator<Item = TimeRange> {
-    let hour =
-        |time: Duration| Duration::from_secs(time.as_secs() / HOUR.as_secs() * HOUR.as_secs());
-    let first = match hour(range.start) {
-        start if start == range.start => start,
-        start => start.saturating_add(HOUR),
-    };
-    let last = hour(now.saturating_sub(LATE_DATA_MAX).min(range.end));
-    // Without a whole hour the first piece is all of it.
-    let [first, last] = if first < last {
-        [first, last]
+    let settled = now.saturating_sub(LATE_DATA_MAX).min(range.end);
+    let [first_slot, last_slot] = whole(SLOT, range.start, settled);
+    let [first_hour, last_hour] = whole(HOUR, range.start, settled);
+    // Without a whole slot the first piece is all of it, without a whole hour its slots are one.
+    let marks = if last_slot <= first_slot {
+        [range.end; 4]
+    } else if last_hour <= first_hour {
+        [first_slot, last_slot, last_slot, last_slot]
     } else {
-        [range.end; 2]
+        [first_slot, first_hour, last_hour, last_slot]
     };
-    [range.start, first, last]
-        .into_iter()
-        .zip([first, last, range.end])
+    let starts = [range.start].into_iter().chain(marks);
+    starts
+        .zip(marks.into_iter().chain([range.end]))
         .map(|(start, end)| TimeRange { start, end })
         .filter(|piece| piece.start < piece.end)
+}
+
+/// Begin and end of the whole steps between two times; the end is not after the begin when there are
+/// none.
+fn whole(step: Duration, start: Duration, end: Duration) -> [Duration; 2] {
+    let step_s = step.as_secs();
+    let before = |time: Duration| Duration::from_secs(time.as_secs() / step_s * step_s);
+    let first = match before(start) {
+        exactly if exactly == start => start,
+        earlier => earlier.saturating_add(step),
+    };
+    [first, before(end)]
 }
 
 /// Adds up the stacks of pieces of time.
@@ -284,42 +295,63 @@ fn add_totals(mut pieces: Vec<Arc<[GroupTotals]>>) -> Arc<[GroupTotals]> {
 mod tests {
     use std::{sync::Arc, time::Duration};
 
-    use super::{HOUR, LATE_DATA_MAX, add, add_totals, cut};
+    use super::{HOUR, LATE_DATA_MAX, SLOT, add, add_totals, cut};
     use crate::{
         model::{Labels, StackId, TimeRange},
         service::store::{GroupTotals, MergedStacks, TotalsPoint},
     };
 
-    #[test]
-    fn whole_hours_of_the_past_are_a_piece_of_their_own() {
-        let seconds = |start: u64, end: u64, now: u64| {
-            let range = TimeRange {
-                start: Duration::from_secs(start),
-                end: Duration::from_secs(end),
-            };
-            cut(range, Duration::from_secs(now))
-                .map(|piece| (piece.start.as_secs(), piece.end.as_secs()))
-                .collect::<Vec<_>>()
+    /// Seconds at which a span is cut.
+    fn marks(start: u64, end: u64, now: u64) -> Vec<u64> {
+        let range = TimeRange {
+            start: Duration::from_secs(start),
+            end: Duration::from_secs(end),
         };
-        let (hour, late) = (HOUR.as_secs(), LATE_DATA_MAX.as_secs());
-        let now = 10 * hour + 600;
-        let day = vec![(4_200, 7_200), (7_200, 10 * hour), (10 * hour, now)];
-        assert_eq!(day, seconds(4_200, now, now));
-        // A moment later the middle is the same.
-        assert_eq!(day[1], seconds(4_201, now + 1, now + 1)[1]);
-        assert_eq!(
-            vec![(hour, 10 * hour), (10 * hour, now)],
-            seconds(hour, now, now)
-        );
-        // Without a whole hour: in one piece.
-        assert_eq!(vec![(now - 600, now)], seconds(now - 600, now, now));
-        assert_eq!(vec![(1, hour + 1)], seconds(1, hour + 1, now));
+        let pieces: Vec<TimeRange> = cut(range, Duration::from_secs(now)).collect();
+        let mut marks = vec![start];
+        for piece in pieces {
+            assert_eq!(
+                marks.last(),
+                Some(&piece.start.as_secs()),
+                "in order, without a gap"
+            );
+            marks.push(piece.end.as_secs());
+        }
+        marks
+    }
+
+    #[test]
+    fn whole_hours_and_slots_of_the_past_are_pieces_of_their_own() {
+        let (hour, slot) = (HOUR.as_secs(), SLOT.as_secs());
+        let late = LATE_DATA_MAX.as_secs();
+        let now = 10 * hour + 2 * slot + late;
+        let day = vec![4_201, 4_500, 2 * hour, 10 * hour, now - late, now];
+        assert_eq!(day, marks(4_201, now, now));
+        // A moment later all but the ends is the same.
+        let later = vec![4_202, 4_500, 2 * hour, 10 * hour, now - late, now + 1];
+        assert_eq!(later, marks(4_202, now + 1, now + 1));
+        // A span that begins and ends with hours.
+        assert_eq!(vec![hour, 9 * hour], marks(hour, 9 * hour, now));
+        // Without a whole hour, without a whole slot.
+        let without = vec![now - 700, now - 700 + 280, now - late, now];
+        assert_eq!(without, marks(now - 700, now, now));
+        assert_eq!(vec![now - 100, now], marks(now - 100, now, now));
         // What is long past too: its hours are those of the next span.
-        let past = vec![(1, hour), (hour, 10 * hour), (10 * hour, now)];
-        assert_eq!(past, seconds(1, now, now + late));
+        let past = vec![
+            1,
+            slot,
+            hour,
+            10 * hour,
+            10 * hour + slot,
+            10 * hour + slot + 1,
+        ];
+        assert_eq!(past, marks(1, 10 * hour + slot + 1, now + hour));
         // The hour that just ended may still get data.
         let just = 10 * hour + late - 1;
-        assert_eq!((hour, 9 * hour), seconds(hour, just, just)[0]);
+        assert_eq!(
+            vec![hour, 9 * hour, 10 * hour - slot, just],
+            marks(hour, just, just)
+        );
     }
 
     #[test]

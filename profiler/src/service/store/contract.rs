@@ -9,6 +9,10 @@ use crate::model::{
     StackId, TimeRange,
 };
 
+/// Length of the slots of time, from the epoch on, whose changes are told apart: see
+/// [`Store::version`].
+pub const SLOT: Duration = Duration::from_secs(300);
+
 /// Why the store said no.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -211,8 +215,8 @@ pub trait Store: Send + Sync {
     /// Definitions of frames, in the order asked for.
     fn frames(&self, ids: &[FrameId]) -> Vec<Option<Arc<FrameDefinition>>>;
 
-    /// A number that is another one when the windows that began in a span are others: an answer that
-    /// was made under the same number still holds.
+    /// A number that is another one when the windows that began in the [`SLOT`]s of a span are others:
+    /// an answer that was made under the same number still holds.
     fn version(&self, range: TimeRange) -> u64;
 
     /// Forgets windows that began before `before`.

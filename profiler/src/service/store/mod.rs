@@ -20,7 +20,7 @@ pub(crate) use self::memory::MemoryStore;
 pub use self::{
     contract::{
         Appended, FrameHashes, GroupStacks, GroupTotals, HostFacts, MergedStacks, QueryLimits,
-        SeriesInfo, Store, StoreError, TotalsPoint,
+        SLOT, SeriesInfo, Store, StoreError, TotalsPoint,
     },
     embedded::{EmbeddedStore, StoreHealth, StoreOptions, StoreStats},
     matching::LabelFilter,

@@ -8,7 +8,7 @@ use std::{
 use super::hash::{IdMap, IdSet};
 use crate::{
     model::{Labels, SeriesId, label},
-    service::store::LabelFilter,
+    service::store::{LabelFilter, limits::SERIES_SOUGHT_MAX},
 };
 
 /// All series that are known.
@@ -40,7 +40,7 @@ pub(super) enum Selected {
     All,
     /// These.
     Some {
-        /// Their ids.
+        /// Their ids. None of them where row groups are looked past and nothing is taken yet.
         ids: IdSet,
         /// Their services, to look past row groups.
         services: BTreeSet<Arc<str>>,
@@ -87,6 +87,17 @@ impl Selected {
         match self {
             Self::All => true,
             Self::Some { ids, .. } => ids.contains(&series),
+        }
+    }
+
+    /// Whether a series between two ids, both included, may be taken. Without any id, services alone
+    /// tell.
+    pub(super) fn may_take_series(&self, first: u64, last: u64) -> bool {
+        match self {
+            Self::Some { ids, .. } if (1..=SERIES_SOUGHT_MAX).contains(&ids.len()) => {
+                ids.iter().any(|id| (first..=last).contains(id))
+            }
+            Self::All | Self::Some { .. } => true,
         }
     }
 
