@@ -286,6 +286,8 @@ impl Governing {
         let Some(family) = self.families.get_mut(switch.index) else {
             return 1.0;
         };
+        // Detaching takes time in which nothing is seen any more.
+        let ended = clock::monotonic();
         if !switch.stays_on {
             self.meter
                 .end(probe, switch.index, family, clock::monotonic());
@@ -296,16 +298,15 @@ impl Governing {
                 family.is_followed = false;
             }
         }
-        let now = clock::monotonic();
         let Some(slices) = &mut family.slices else {
             return 1.0;
         };
         if switch.stays_on {
-            return slices.mean_weight(now);
+            return slices.mean_weight(ended);
         }
-        family.ledger.note(now, None);
+        family.ledger.note(clock::monotonic(), None);
         family.is_attached = false;
-        slices.pause(now, family.setting.duty())
+        slices.pause(ended, family.setting.duty())
     }
 
     /// After a slice: begins the next one, or has the probe forget what it knows.

@@ -92,11 +92,6 @@ impl Fleet {
         Ok(())
     }
 
-    pub(crate) fn skip_to(&mut self, end: Duration) {
-        self.next = Duration::from_secs(end.as_secs() / 10 * 10);
-        self.sequence = end.as_secs();
-    }
-
     /// Delivers one daemon's window of each host.
     ///
     /// # Errors

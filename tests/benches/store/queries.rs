@@ -66,38 +66,21 @@ fn one(capture: &Arc<Capture>, hosts: u32) -> anyhow::Result<()> {
     let (start, end) = last_day();
     let mut fleet = Fleet::new(capture, hosts, start);
     let begun = clock::monotonic();
-    let kept = std::env::var("STORE_DIR").ok();
-    let path = kept.as_ref().map_or(dir.path(), |d| Path::new(d));
-    if kept.is_none() || !path.join("ready").exists() {
-        fleet.fill(path, end)?;
-        if kept.is_some() {
-            std::fs::write(path.join("ready"), "")?;
-        }
-    } else {
-        fleet.skip_to(end);
-    }
+    fleet.fill(dir.path(), end)?;
     let filled = clock::monotonic().saturating_sub(begun);
     say(&format!(
         "{hosts} hosts: filled in {:.0} s",
         filled.as_secs_f64()
     ));
-    let megabytes = process::size_bytes(path)? as f64 / 1e6;
-    let only = std::env::var("ONLY")
-        .ok()
-        .and_then(|n| n.parse::<usize>().ok());
-    for (question, of) in QUESTIONS
-        .into_iter()
-        .enumerate()
-        .filter(|(i, _)| only.is_none_or(|o| o == *i))
-        .map(|(_, q)| q)
-    {
+    let megabytes = process::size_bytes(dir.path())? as f64 / 1e6;
+    for (question, of) in QUESTIONS {
         let mut store = None;
         let opened = timed(|| {
-            store = Some(Arc::new(EmbeddedStore::open(path, options())?));
+            store = Some(Arc::new(EmbeddedStore::open(dir.path(), options())?));
             Ok(())
         })?;
         let Some(store) = store else { continue };
-        let (cold, warm) = ask_all(&store, path, &mut fleet, (question, of))?;
+        let (cold, warm) = ask_all(&store, dir.path(), &mut fleet, (question, of))?;
         println!(
             "{:<6} {:<12} {:<8} {:>9.1} {:>9.1} {:>9.1} {:>9.1} {:>12} {:>8.0} {:>8.0} {:>8}",
             hosts,

@@ -21,6 +21,7 @@ mod naming;
 mod peers;
 mod picture;
 mod queries;
+mod regressions;
 mod start;
 
 pub(crate) use self::{
@@ -48,6 +49,8 @@ pub(crate) enum Section {
     Memory,
     /// Time to the first complete stack of a new program
     Start,
+    /// How surely a slower function is found between two recordings (25 minutes)
+    Regressions,
     /// Samples a second that the service takes, their size on disk and their CPU time
     Ingest,
     /// Time to answer questions about a day of 10, 100 and 1,000 hosts
@@ -71,6 +74,7 @@ pub(crate) fn run(repository: &Repository, only: &[Section], write: bool) -> any
             | Section::Naming
             | Section::Picture
             | Section::Memory
+            | Section::Regressions
             | Section::Start => {
                 // Built when it is needed: a release takes long.
                 let product = match &mut product {
@@ -93,6 +97,7 @@ fn of_product(section: Section, product: &Product<'_>) -> anyhow::Result<Table> 
         Section::Naming => naming::measure(product),
         Section::Picture => picture::measure(product),
         Section::Memory => memory::measure(product),
+        Section::Regressions => regressions::measure(product),
         Section::Start => start::measure(product),
         Section::Compile | Section::Ingest | Section::Queries => {
             anyhow::bail!("{section:?} has a bench of its own")

@@ -87,6 +87,11 @@ impl<'a> Product<'a> {
         })
     }
 
+    /// The profiler.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A file in the folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)

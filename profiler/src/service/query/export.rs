@@ -1,11 +1,12 @@
 //! A selection as a profile, and as a file.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::{
     QueryError, quality,
     reader::Reader,
     series::{Part, split},
+    stacks::Stacks,
 };
 use crate::{
     model::{
@@ -48,12 +49,16 @@ pub fn profile(
     selection: &Selection,
     limits: &QueryLimits,
 ) -> Result<Profile, QueryError> {
-    let merged = reader.merged(selection, limits)?;
-    let named = reader.named(&merged);
+    let stacks = Stacks::read(reader, selection, limits)?;
     let parts = split(reader, selection, label::COMM, limits)?;
     let profile_type = &selection.profile_type;
     let mut dictionary = Dictionary::default();
-    let ids: Vec<StackId> = merged.stacks.iter().map(|(id, _value)| *id).collect();
+    let ids: Vec<StackId> = stacks
+        .merged
+        .stacks
+        .iter()
+        .map(|(id, _value)| *id)
+        .collect();
     dictionary.load(reader, &ids);
     let mut profile = Profile {
         signal: Signal::named(&profile_type.signal),
@@ -71,7 +76,7 @@ pub fn profile(
         stacks: dictionary.stacks,
         tasks: Vec::new(),
         samples: Vec::new(),
-        quality: quality::of_selection(reader, selection, &merged, &named, limits)?,
+        quality: stacks.quality,
     };
     for part in parts {
         add_part(&mut profile, &dictionary.stack_indexes, part);
@@ -85,8 +90,7 @@ fn host_text(
     selection: &Selection,
     limits: &QueryLimits,
 ) -> Result<String, QueryError> {
-    let hosts = quality::concerned(reader, selection, limits)?;
-    let names: BTreeSet<&str> = hosts.iter().map(|facts| facts.host.as_str()).collect();
+    let names = quality::hosts_concerned(reader, selection, limits)?;
     Ok(if names.len() <= HOSTS_NAMED_MAX {
         Vec::from_iter(names).join(", ")
     } else {

@@ -1,6 +1,6 @@
 //! The merged tree of a selection, and of two.
 
-use super::{QueryError, names::NamedStacks, quality, reader::Reader, tree::Tree};
+use super::{QueryError, names::NamedStacks, reader::Reader, stacks::Stacks, tree::Tree};
 use crate::{
     model::{ProfileType, Quality, Selection},
     service::store::{MergedStacks, QueryLimits},
@@ -38,12 +38,11 @@ pub fn flame_graph(
     node_limit: usize,
     limits: &QueryLimits,
 ) -> Result<FlameGraph, QueryError> {
-    let merged = reader.merged(selection, limits)?;
-    let named = reader.named(&merged);
+    let stacks = Stacks::read(reader, selection, limits)?;
     Ok(FlameGraph {
         profile_type: selection.profile_type.clone(),
-        quality: quality::of_selection(reader, selection, &merged, &named, limits)?,
-        tree: tree_of(&merged, &named, node_limit),
+        tree: tree_of(&stacks.merged, &stacks.named, node_limit),
+        quality: stacks.quality,
     })
 }
 
@@ -71,23 +70,20 @@ pub fn diff(
             after: after.profile_type.unit.clone(),
         });
     }
-    let merged = [
-        reader.merged(before, limits)?,
-        reader.merged(after, limits)?,
+    let stacks = [
+        Stacks::read(reader, before, limits)?,
+        Stacks::read(reader, after, limits)?,
     ];
-    let weights = side_by_side(&merged[0], &merged[1]);
+    let weights = side_by_side(&stacks[0].merged, &stacks[1].merged);
     let named = reader.named(&MergedStacks {
         stacks: weights.iter().map(|(id, _)| (*id, 0)).collect(),
         rows_read: 0,
     });
     let weights: Vec<[u64; 2]> = weights.into_iter().map(|(_id, pair)| pair).collect();
-    let quality = |selection, merged: &MergedStacks| {
-        quality::of_selection(reader, selection, merged, &reader.named(merged), limits)
-    };
     Ok(Diff {
         profile_type: after.profile_type.clone(),
         tree: Tree::build(&named, &weights, node_limit),
-        qualities: [quality(before, &merged[0])?, quality(after, &merged[1])?],
+        qualities: stacks.map(|stacks| stacks.quality),
     })
 }
 

@@ -23,6 +23,7 @@ mod question;
 mod reader;
 mod selector;
 mod series;
+mod stacks;
 mod tables;
 mod top;
 mod tree;

@@ -259,10 +259,11 @@ impl Known {
         passing: &mut HashMap<StackId, Arc<NamedStack>>,
     ) {
         let mut is_whole = frames.is_some();
-        let mut numbers = Vec::new();
-        let mut places = Vec::new();
+        let levels = frames.unwrap_or_default();
+        let mut numbers = Vec::with_capacity(levels.len());
+        let mut places = Vec::with_capacity(levels.len());
         // Innermost first becomes outermost first.
-        for frame in frames.unwrap_or_default().iter().rev() {
+        for frame in levels.iter().rev() {
             if let Some(number) = self.frame_numbers.get(frame) {
                 numbers.push(*number);
                 places.extend_from_slice(self.places_of_frame(*number));

@@ -1,6 +1,6 @@
 //! How good the data of a selection is.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{
     QueryError,
@@ -30,6 +30,21 @@ pub(super) fn of_selection(
     limits: &QueryLimits,
 ) -> Result<Quality, QueryError> {
     let hosts = of_hosts(reader, selection, limits)?;
+    of_stacks_of(reader, selection, hosts, merged, named, limits)
+}
+
+/// The same, where the quality of the hosts concerned is known.
+///
+/// # Errors
+/// As [`of_selection`].
+pub(super) fn of_stacks_of(
+    reader: &Reader,
+    selection: &Selection,
+    hosts: Quality,
+    merged: &MergedStacks,
+    named: &NamedStacks,
+    limits: &QueryLimits,
+) -> Result<Quality, QueryError> {
     if is_samples(&selection.profile_type) {
         return Ok(of_stacks(hosts, merged, named));
     }
@@ -55,17 +70,16 @@ pub(super) fn of_hosts(
     selection: &Selection,
     limits: &QueryLimits,
 ) -> Result<Quality, QueryError> {
-    let hosts = concerned(reader, selection, limits)?;
     let mut sum = Quality::default();
     let mut windows = 0.0;
-    for facts in &hosts {
+    each_concerned(reader, selection, limits, |facts| {
         add_counts(&mut sum, &facts.quality);
         let weight = to_f64(facts.windows);
         windows += weight;
         sum.rate_asked_hz += weight * facts.quality.rate_asked_hz;
         sum.rate_effective_hz += weight * facts.quality.rate_effective_hz;
         sum.duty_cycle += weight * facts.quality.duty_cycle;
-    }
+    })?;
     if 0.0 < windows {
         sum.rate_asked_hz /= windows;
         sum.rate_effective_hz /= windows;
@@ -74,16 +88,35 @@ pub(super) fn of_hosts(
     Ok(sum)
 }
 
-/// Hosts whose data a selection reads: by the conditions on the host, and by series where there
-/// are others. A host may be in it more than once, each time with other windows.
+/// Names of the hosts whose data a selection reads.
 ///
 /// # Errors
 /// As [`Reader::totals`].
-pub(super) fn concerned(
+pub(super) fn hosts_concerned(
     reader: &Reader,
     selection: &Selection,
     limits: &QueryLimits,
-) -> Result<Vec<HostFacts>, QueryError> {
+) -> Result<BTreeSet<String>, QueryError> {
+    let mut names = BTreeSet::new();
+    each_concerned(reader, selection, limits, |facts| {
+        if !names.contains(&facts.host) {
+            names.insert(facts.host.clone());
+        }
+    })?;
+    Ok(names)
+}
+
+/// Gives the hosts to `each` whose data a selection reads: by the conditions on the host, and by
+/// series where there are others. A host may be given more than once, each time with other windows.
+///
+/// # Errors
+/// As [`Reader::totals`].
+fn each_concerned(
+    reader: &Reader,
+    selection: &Selection,
+    limits: &QueryLimits,
+    each: impl FnMut(&HostFacts),
+) -> Result<(), QueryError> {
     let pieces = reader.hosts(selection.range, &selection.profile_type.signal);
     let (on_host, others): (Vec<Matcher>, Vec<Matcher>) =
         (selection.matchers.iter().cloned()).partition(|matcher| matcher.name == label::HOST);
@@ -99,10 +132,11 @@ pub(super) fn concerned(
         let is_named = named
             .as_ref()
             .is_none_or(|names| names.contains(&facts.host));
-        is_named && filter.accepts(&host_labels(&facts.host))
+        is_named && (on_host.is_empty() || filter.accepts(&host_labels(&facts.host)))
     };
     let hosts = pieces.iter().flat_map(|piece| piece.iter());
-    Ok(hosts.filter(is_concerned).cloned().collect())
+    hosts.filter(is_concerned).for_each(each);
+    Ok(())
 }
 
 /// A host as labels.

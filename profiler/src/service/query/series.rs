@@ -7,9 +7,9 @@ use super::{
     limits::{
         GROUP_LABELS_MAX, LINES_MAX, SPLIT_PARTS_MAX, SPLIT_ROWS_MAX, STEPS_DEFAULT, STEPS_MAX,
     },
-    quality,
     question::{at_most, check_name},
     reader::Reader,
+    stacks::beside_hosts,
 };
 use crate::{
     model::{MatchKind, Matcher, ProfileType, Quality, Selection, TimeRange},
@@ -58,7 +58,8 @@ pub fn trend(
         check_name("the name of a label", name)?;
     }
     let step = step_of(selection.range, step)?;
-    let lines = reader.totals(selection, step, group_by, limits)?;
+    let read = || reader.totals(selection, step, group_by, limits);
+    let (lines, quality) = beside_hosts(reader, selection, limits, read)?;
     if lines.len() > LINES_MAX {
         return Err(QueryError::TooManyLines { lines: lines.len() });
     }
@@ -66,7 +67,7 @@ pub fn trend(
         profile_type: selection.profile_type.clone(),
         step,
         lines,
-        quality: quality::of_hosts(reader, selection, limits)?,
+        quality,
     })
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     QueryError, names::NamedStacks, place::Place, quality, question::check_name, reader::Reader,
-    series,
+    series, stacks::Stacks,
 };
 use crate::{
     model::{FrameKind, ProfileType, Quality, Selection},
@@ -71,15 +71,14 @@ pub fn top(
     if let By::Label(label) = by {
         return top_of_label(reader, selection, label, row_limit, limits);
     }
-    let merged = reader.merged(selection, limits)?;
-    let named = reader.named(&merged);
-    let mut rows = rows(&merged, &named, by);
+    let stacks = Stacks::read(reader, selection, limits)?;
+    let mut rows = rows(&stacks.merged, &stacks.named, by);
     cut(&mut rows, row_limit);
     Ok(Top {
         profile_type: selection.profile_type.clone(),
         rows,
-        total: total_of(&merged),
-        quality: quality::of_selection(reader, selection, &merged, &named, limits)?,
+        total: total_of(&stacks.merged),
+        quality: stacks.quality,
     })
 }
 

@@ -20,14 +20,6 @@ pub(super) const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// other's rows: a row group costs half a KiB of foot, and less than this compresses worse.
 pub(super) const SERVICE_GROUP_ROWS: usize = 8 * 1024;
 
-/// Rows after which a row group ends with a series, where those of a series are side by side. Fewer
-/// would take more room: each row group names its stacks once.
-pub(super) const SERIES_GROUP_ROWS: usize = 16 * 1024;
-
-/// Series that are looked for in the bounds of row groups: a question about more of them would look
-/// longer than it saves.
-pub(super) const SERIES_SOUGHT_MAX: usize = 256;
-
 /// Rows that are read and written together: 0.5 MiB a column.
 pub(super) const BATCH_ROWS: usize = 64 * 1024;
 

@@ -1,7 +1,5 @@
 //! What a table is asked for, and what all tables have in common.
 
-use std::collections::BTreeSet;
-
 use crate::{
     model::{Matcher, ProfileType, Quality, Selection, TimeRange},
     service::{
@@ -144,8 +142,7 @@ impl TableAsk {
             matchers: self.matchers.clone(),
             range: self.range,
         };
-        let concerned = quality::concerned(reader, &selection, limits)?;
-        let names: BTreeSet<String> = concerned.into_iter().map(|facts| facts.host).collect();
+        let names = quality::hosts_concerned(reader, &selection, limits)?;
         let hosts = reader.store().hosts(self.range, None).into_iter();
         let lost = hosts.filter(|facts| names.contains(&facts.host));
         let lost = lost.map(|facts| facts.quality.windows_lost);

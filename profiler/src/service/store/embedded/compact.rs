@@ -107,12 +107,9 @@ impl Inner {
         let mut levels: Vec<RowPart<'_>> = levels.collect::<Result<_, _>>()?;
         for slice in slices {
             let mut rows = self.read_slice(group, slice, base, &services)?;
+            rows.sort_unstable_by_key(key);
             for level in &mut levels {
-                rows.sort_unstable_by_key(key);
                 coarsen(&mut rows, level.facts.resolution, &services);
-                if level.facts.resolution.is_by_series() {
-                    rows.sort_unstable_by_key(key_by_series);
-                }
                 for (rank, row) in &rows {
                     level.push(services.name(*rank), *row)?;
                 }
@@ -306,11 +303,6 @@ fn cut(counts: &BTreeMap<usize, u64>, kind: Kind) -> Vec<Slice> {
 /// Order of merged rows: service, stack, series, time.
 fn key((rank, row): &(usize, Row)) -> (usize, u64, u64, u64) {
     (*rank, row.stack, row.series, row.ts)
-}
-
-/// Order of rows that are asked for by series: service, series, stack, time.
-fn key_by_series((rank, row): &(usize, Row)) -> (usize, u64, u64, u64) {
-    (*rank, row.series, row.stack, row.ts)
 }
 
 /// Makes rows those of a coarser resolution, equal ones summed. They are in order and stay so: only

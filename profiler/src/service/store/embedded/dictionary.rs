@@ -88,8 +88,9 @@ impl Dictionary {
     pub(super) fn stack(&self, id: StackId) -> FrameHashes {
         let place = self.stack_places.get(&id.0)?;
         let entry = self.stacks.get(to_index(*place))?;
-        let ids = self.levels_of(*entry);
-        Some(ids.map(|frame| frame.hash.id()).collect())
+        let mut ids = Vec::with_capacity(to_index(entry.count));
+        ids.extend(self.levels_of(*entry).map(|frame| frame.hash.id()));
+        Some(ids.into())
     }
 
     /// The frames of an entry.

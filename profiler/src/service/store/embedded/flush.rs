@@ -385,7 +385,7 @@ impl<'a> RowPart<'a> {
         facts.column = column.clone();
         let path = parts.path(&facts);
         let (whole, file) = WholeFile::create(&path)?;
-        let writer = RowWriter::new((file, &path), &facts, column)?;
+        let writer = RowWriter::new((file, &path), facts.kind, facts.level, column)?;
         Ok(Self {
             facts,
             whole,

@@ -7,7 +7,10 @@ use arrow_array::{
     UInt64Array, types::Int32Type,
 };
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
-use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
+use parquet::{
+    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
+    basic::Compression,
+};
 
 use super::{
     files::{file_error, write_error},
@@ -30,7 +33,13 @@ pub(super) fn write_hosts(
     rows: &[HostRow],
 ) -> Result<(), StoreError> {
     let error = |error: &(dyn std::error::Error + 'static)| write_error(path, error);
-    let properties = properties(level).map_err(|cause| error(&cause))?;
+    // Few rows of many columns: unpacking each would take longer than all the rest of the reading.
+    let properties = properties(level)
+        .map_err(|cause| error(&cause))?
+        .into_builder();
+    let properties = properties
+        .set_compression(Compression::UNCOMPRESSED)
+        .build();
     let mut writer =
         ArrowWriter::try_new(file, schema(), Some(properties)).map_err(|cause| error(&cause))?;
     for rows in rows.chunks(limits::BATCH_ROWS) {

@@ -56,8 +56,7 @@ pub(super) enum Resolution {
     Raw,
     /// One minute.
     Minute,
-    /// One hour. Rows of a series are side by side: what a question about a host, a process or a
-    /// container reads, which are a few series of many.
+    /// One hour.
     Hour,
     /// One hour, all series of a service added up: what a question about services reads, which has
     /// no more rows for a thousand hosts than for a few. Only of samples.
@@ -75,11 +74,6 @@ impl Resolution {
             Self::Minute => 60_000_000_000,
             Self::Hour | Self::Service => HOUR_NS,
         }
-    }
-
-    /// Whether the rows of a series are side by side, and not those of a stack.
-    pub(super) fn is_by_series(self) -> bool {
-        self == Self::Hour
     }
 
     /// Its number in the catalogue.

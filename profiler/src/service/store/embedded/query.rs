@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     engine::{Inner, lock},
-    hash::{IdHasher, IdMap},
+    hash::IdHasher,
     host_file::read_hosts,
     part::{Kind, Part, Resolution},
     plan::{Read, Wanted, plan},
@@ -304,28 +304,23 @@ impl Inner {
         // Without steps each window is one.
         let step_ns = u64::try_from(step.as_nanos()).unwrap_or(u64::MAX).max(1);
         let question = self.question(selection, Kind::Totals, step_ns, limits)?;
-        let (sums, _rows) = self.sum(&question, |row| (row.series, row.ts - row.ts % step_ns))?;
-        let mut groups: BTreeMap<Labels, BTreeMap<u64, u64>> = BTreeMap::new();
-        let mut shared: IdMap<Labels> = IdMap::default();
-        let state = self.state();
-        for ((series, start), value) in sums {
-            let labels = shared.entry(series).or_insert_with(|| {
-                let entry = state.series.get(series);
-                let labels = entry.into_iter().flat_map(|entry| entry.labels.iter());
-                (labels.filter(|(name, _value)| group_by.contains(name)))
-                    .map(|(name, value)| (name.clone(), value.clone()))
-                    .collect()
-            });
-            if !groups.contains_key(labels) {
-                groups.insert(labels.clone(), BTreeMap::new());
-            }
-            if let Some(points) = groups.get_mut(labels) {
-                let sum = points.entry(start).or_default();
-                *sum = sum.saturating_add(value);
+        let groups = (self.state().series).grouped(&question.selected, group_by);
+        let step_of = |row: &Row| (groups.number_of(row.series), row.ts - row.ts % step_ns);
+        let (sums, _rows) = self.sum(&question, step_of)?;
+        let mut points: Vec<BTreeMap<u64, u64>> = vec![BTreeMap::new(); groups.labels.len()];
+        for ((group, start), value) in sums {
+            // Numbers of groups are places in the list.
+            let group = usize::try_from(group).ok();
+            if let Some(points) = group.and_then(|group| points.get_mut(group)) {
+                points.insert(start, value);
             }
         }
-        drop(state);
-        Ok(groups.into_iter().map(to_group).collect())
+        let mut groups: Vec<GroupTotals> = (groups.labels.into_iter().zip(points))
+            .filter(|(_labels, points)| !points.is_empty())
+            .map(to_group)
+            .collect();
+        groups.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(groups)
     }
 
     /// Summed values of each stack, apart by some labels.

@@ -29,7 +29,7 @@ use parquet::{
 
 use super::{
     files::{file_error, write_error},
-    part::{Kind, Part, PartFacts},
+    part::{Kind, Part},
     rows::Row,
     series_index::Selected,
 };
@@ -43,8 +43,6 @@ pub(super) struct RowWriter<'a> {
     path: PathBuf,
     /// Samples or totals.
     kind: Kind,
-    /// Whether the rows of a series are side by side.
-    is_by_series: bool,
     /// What the rows count.
     column: &'a Column,
     /// Rows of the next batch.
@@ -53,8 +51,6 @@ pub(super) struct RowWriter<'a> {
     services: Vec<(Arc<str>, usize)>,
     /// Service of the last row.
     service: Arc<str>,
-    /// Series of the last row.
-    series: u64,
     /// Rows of this row group.
     group_rows: usize,
     /// What was written so far.
@@ -92,28 +88,26 @@ impl RowSummary {
 }
 
 impl<'a> RowWriter<'a> {
-    /// A writer into a file. What was not merged yet is compressed fast, the rest well.
+    /// A writer into a file. `level` 0 is compressed fast, others well.
     ///
     /// # Errors
     /// The file cannot be written.
     pub(super) fn new(
         (file, path): (File, &Path),
-        facts: &PartFacts,
+        kind: Kind,
+        level: u8,
         column: &'a Column,
     ) -> Result<Self, StoreError> {
-        let kind = facts.kind;
-        let writer = properties(facts.level)
+        let writer = properties(level)
             .and_then(|properties| ArrowWriter::try_new(file, schema(kind), Some(properties)));
         Ok(Self {
             writer: writer.map_err(|error| write_error(path, &error))?,
             path: path.to_owned(),
             kind,
-            is_by_series: facts.resolution.is_by_series(),
             column,
             rows: Vec::new(),
             services: Vec::new(),
             service: "".into(),
-            series: 0,
             group_rows: 0,
             summary: RowSummary::default(),
         })
@@ -124,17 +118,12 @@ impl<'a> RowWriter<'a> {
     /// # Errors
     /// As [`Self::new`].
     pub(super) fn push(&mut self, service: &Arc<str>, row: Row) -> Result<(), StoreError> {
-        let is_new_service = !Arc::ptr_eq(&self.service, service);
-        let is_new_series = self.is_by_series && self.series != row.series;
-        let ends = is_new_service && limits::SERVICE_GROUP_ROWS <= self.group_rows
-            || is_new_series && limits::SERIES_GROUP_ROWS <= self.group_rows;
-        if ends {
-            self.end_group()?;
-        }
-        if is_new_service {
+        if !Arc::ptr_eq(&self.service, service) {
             self.service = Arc::clone(service);
+            if limits::SERVICE_GROUP_ROWS <= self.group_rows {
+                self.end_group()?;
+            }
         }
-        self.series = row.series;
         match self.services.last_mut() {
             Some((last, rows)) if Arc::ptr_eq(last, service) => *rows += 1,
             Some(_) | None => self.services.push((Arc::clone(service), 1)),
@@ -259,7 +248,6 @@ pub(super) fn properties(level: u8) -> Result<WriterProperties, ParquetError> {
         .set_statistics_enabled(EnabledStatistics::None)
         .set_column_statistics_enabled(ColumnPath::from("ts"), chunk)
         .set_column_statistics_enabled(ColumnPath::from("service"), chunk)
-        .set_column_statistics_enabled(ColumnPath::from("series_id"), chunk)
         .set_offset_index_disabled(true)
         .set_key_value_metadata(Some(vec![KeyValue::new(
             "schema_version".to_owned(),
@@ -314,15 +302,11 @@ fn may_hold(group: &RowGroupMetaData, clip: &Clip, selected: &Selected) -> bool 
         let statistics = column.statistics()?;
         Some((statistics.min_bytes_opt()?, statistics.max_bytes_opt()?))
     };
-    let numbers = |name: &str| {
-        let (first, last) = bounds(name)?;
-        let number = |bytes: &[u8]| bytes.first_chunk().copied().map(u64::from_le_bytes);
-        number(first).zip(number(last))
-    };
-    let is_in_time = numbers("ts").is_none_or(|(first, last)| clip.touches(first, last));
-    is_in_time
-        && bounds("service").is_none_or(|(first, last)| selected.may_take(first, last))
-        && numbers("series_id").is_none_or(|(first, last)| selected.may_take_series(first, last))
+    let is_in_time = bounds("ts").is_none_or(|(first, last)| {
+        let ts = |bytes: &[u8]| bytes.first_chunk().copied().map(u64::from_le_bytes);
+        (ts(first).zip(ts(last))).is_none_or(|(first, last)| clip.touches(first, last))
+    });
+    is_in_time && bounds("service").is_none_or(|(first, last)| selected.may_take(first, last))
 }
 
 /// Columns that a reader needs; others are zero in the rows it gets.

@@ -8,7 +8,7 @@ use std::{
 use super::hash::{IdMap, IdSet};
 use crate::{
     model::{Labels, SeriesId, label},
-    service::store::{LabelFilter, limits::SERIES_SOUGHT_MAX},
+    service::store::LabelFilter,
 };
 
 /// All series that are known.
@@ -40,7 +40,7 @@ pub(super) enum Selected {
     All,
     /// These.
     Some {
-        /// Their ids. None of them where row groups are looked past and nothing is taken yet.
+        /// Their ids.
         ids: IdSet,
         /// Their services, to look past row groups.
         services: BTreeSet<Arc<str>>,
@@ -87,17 +87,6 @@ impl Selected {
         match self {
             Self::All => true,
             Self::Some { ids, .. } => ids.contains(&series),
-        }
-    }
-
-    /// Whether a series between two ids, both included, may be taken. Without any id, services alone
-    /// tell.
-    pub(super) fn may_take_series(&self, first: u64, last: u64) -> bool {
-        match self {
-            Self::Some { ids, .. } if (1..=SERIES_SOUGHT_MAX).contains(&ids.len()) => {
-                ids.iter().any(|id| (first..=last).contains(id))
-            }
-            Self::All | Self::Some { .. } => true,
         }
     }
 
@@ -153,6 +142,9 @@ impl SeriesIndex {
             labels: vec![Labels::new()],
             numbers: IdMap::default(),
         };
+        if names.is_empty() {
+            return groups;
+        }
         let mut known: HashMap<Vec<Option<&str>>, u64> =
             HashMap::from([(vec![None; names.len()], 0)]);
         for (id, entry) in &self.entries {
