@@ -84,6 +84,8 @@ impl Daemon {
             .arg(spool)
             .args(["--window", &window_s.to_string()])
             .args(["--listen-metrics", &metrics.to_string()])
+            // A sample at half the rate counts as two, and samples are compared with their sums.
+            .args(["--max-overhead", "off"])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

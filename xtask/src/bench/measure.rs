@@ -59,7 +59,7 @@ pub(crate) fn run(step: Step, log: &Path) -> anyhow::Result<Used> {
 
 /// The time.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 

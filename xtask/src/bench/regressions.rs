@@ -6,19 +6,18 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
-use super::{machine::cpus, product::Product, programs::build_c, table::Table};
+use super::{machine::cpus, measure, product::Product, programs::build_c, table::Table};
 use crate::command::Step;
 
 /// Pairs of recordings.
 const PAIRS: usize = 20;
-/// Length of a recording. With the rate below it has as many samples as five minutes at 199 a second
-/// and CPU.
+/// Length of a recording, which has as many samples as one of five minutes at a tenth of the rate.
 const SECONDS: u64 = 30;
 /// Samples a second and CPU.
 const RATE_HZ: u32 = 1_999;
@@ -30,6 +29,8 @@ const FUNCTION: &str = "changed";
 const PAUSE: Duration = Duration::from_secs(2);
 /// Longest time until the service answers.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// Time between two looks at whether it does.
+const LOOK: Duration = Duration::from_millis(200);
 /// Until the last windows have arrived.
 const ARRIVAL: Duration = Duration::from_secs(10);
 
@@ -77,17 +78,18 @@ impl Up {
             child,
             url: String::new(),
         };
-        let begun = SystemTime::now();
+        let begun = measure::now();
         while up.url.is_empty() {
             ensure!(
-                begun.elapsed()? < START_LIMIT,
+                begun.elapsed() < START_LIMIT,
                 "no service: see {}",
                 log.display()
             );
-            thread::sleep(Duration::from_millis(200));
+            pause(LOOK);
             let text = fs::read_to_string(&log).unwrap_or_default();
             let url = (text.split_whitespace()).find(|word| word.starts_with("http://127."));
-            up.url = url.unwrap_or_default().trim_end_matches(',').to_owned();
+            let url = url.unwrap_or_default().trim_end_matches(',');
+            url.clone_into(&mut up.url);
         }
         Ok(up)
     }
@@ -130,7 +132,7 @@ pub(crate) fn measure(product: &Product<'_>) -> anyhow::Result<Table> {
         recordings.push([load(&program, before)?, load(&program, after)?]);
         println!("{pair} of {PAIRS} pairs recorded");
     }
-    thread::sleep(ARRIVAL);
+    pause(ARRIVAL);
     let (mut found, mut besides, mut samples) = (0, 0, 0.0);
     for [before, after] in &recordings {
         let answer = up.compare(product, *before, *after)?;
@@ -153,8 +155,8 @@ pub(crate) fn measure(product: &Product<'_>) -> anyhow::Result<Table> {
 
 /// Runs the program on every CPU for the time of a recording; gives the second it began in.
 fn load(program: &Path, cost: &str) -> anyhow::Result<u64> {
-    thread::sleep(PAUSE);
-    let begun = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    pause(PAUSE);
+    let begun = unix_seconds()?;
     let seconds = SECONDS.to_string();
     let start = |_cpu| {
         let child = Command::new(program).args([&seconds, cost]).spawn();
@@ -165,6 +167,19 @@ fn load(program: &Path, cost: &str) -> anyhow::Result<u64> {
         ensure!(child.wait()?.success(), "the load failed");
     }
     Ok(begun)
+}
+
+/// Waits.
+#[expect(clippy::disallowed_methods, reason = "recordings have a length")]
+fn pause(length: Duration) {
+    thread::sleep(length);
+}
+
+/// The time, as the product is asked for it.
+#[expect(clippy::disallowed_types, reason = "this program has no other clock")]
+fn unix_seconds() -> anyhow::Result<u64> {
+    use std::time::{SystemTime, UNIX_EPOCH};
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())
 }
 
 /// The figures.
@@ -195,9 +210,9 @@ fn table(found: usize, besides: usize, wrong: usize, samples: f64) -> Table {
     table.note(format!(
         "`profiler up` with windows of a second at {RATE_HZ} samples a second and CPU, and sixty-one \
          functions of `versions.c` on every CPU: recordings of {SECONDS} s have {:.0} samples in the \
-         mean, as many as five minutes at 199 a second. Asked with `profiler query regressions \
+         mean, as many as recordings of five minutes at a tenth of the rate. Asked with `profiler query regressions \
          --offset`, all settings as they come.",
-        samples / PAIRS as f64
+        samples / PAIRS as f64,
     ));
     table
 }

@@ -30,19 +30,18 @@ pub(super) fn of_selection(
     limits: &QueryLimits,
 ) -> Result<Quality, QueryError> {
     let hosts = of_hosts(reader, selection, limits)?;
-    of_stacks_of(reader, selection, hosts, merged, named, limits)
+    of_selection_beside(reader, selection, hosts, (merged, named), limits)
 }
 
 /// The same, where the quality of the hosts concerned is known.
 ///
 /// # Errors
 /// As [`of_selection`].
-pub(super) fn of_stacks_of(
+pub(super) fn of_selection_beside(
     reader: &Reader,
     selection: &Selection,
     hosts: Quality,
-    merged: &MergedStacks,
-    named: &NamedStacks,
+    (merged, named): (&MergedStacks, &NamedStacks),
     limits: &QueryLimits,
 ) -> Result<Quality, QueryError> {
     if is_samples(&selection.profile_type) {

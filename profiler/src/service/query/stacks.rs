@@ -34,7 +34,8 @@ impl Stacks {
             Ok((merged, named))
         };
         let ((merged, named), hosts) = beside_hosts(reader, selection, limits, read)?;
-        let quality = quality::of_stacks_of(reader, selection, hosts, &merged, &named, limits)?;
+        let stacks = (&*merged, &named);
+        let quality = quality::of_selection_beside(reader, selection, hosts, stacks, limits)?;
         Ok(Self {
             merged,
             named,
