@@ -17,7 +17,7 @@ use crate::{
     telemetry::TRACES,
 };
 
-/// Length of the pieces that are kept.
+/// The longest steps of the pieces that are kept; [`SLOT`]s are the others.
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The store, with what was read lately.
