@@ -1,6 +1,11 @@
 //! Recorded profiles, asked as if they were a store.
 
-use std::{collections::BTreeMap, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 
@@ -150,24 +155,53 @@ fn limits() -> QueryLimits {
 /// Names of processes.
 type ProcessNames = BTreeMap<Pid, String>;
 
-/// Names of processes: those of their first threads, after the last program that they became. The
-/// recording that saw the most of them tells.
+/// What recordings know of the name of a process.
+#[derive(Default)]
+struct Naming<'a> {
+    /// Names that a recording saw last.
+    last: Vec<&'a str>,
+    /// Names that a recording saw followed by another.
+    followed: BTreeSet<&'a str>,
+    /// How many threads but the first bear a name.
+    borne: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Naming<'a> {
+    /// The name after the last program that the process became. A recording may have seen the first
+    /// thread only before that; threads that the program started took its name over.
+    fn name(&self) -> Option<&'a str> {
+        let borne = |name: &&str| self.borne.get(name).copied().unwrap_or_default();
+        let is_latest = |name: &&str| !self.followed.contains(name);
+        let last = || self.last.iter().copied();
+        (last().filter(is_latest).max_by_key(borne)).or_else(|| last().max_by_key(borne))
+    }
+}
+
+/// Names of processes: those of their first threads.
 fn process_names(profiles: &[Profile]) -> ProcessNames {
-    let mut known: BTreeMap<Pid, Vec<&str>> = BTreeMap::new();
+    let mut known: BTreeMap<Pid, Naming<'_>> = BTreeMap::new();
     for profile in profiles {
+        // In the order in which they were first seen.
         let mut seen: BTreeMap<Pid, Vec<&str>> = BTreeMap::new();
-        for task in profile.tasks.iter().filter(|t| t.pid.0 == t.tid.0) {
-            seen.entry(task.pid).or_default().push(&task.comm);
-        }
-        for (pid, names) in seen {
-            let most = known.entry(pid).or_default();
-            if most.len() < names.len() {
-                *most = names;
+        for task in &profile.tasks {
+            if task.pid.0 != task.tid.0 {
+                let borne = &mut known.entry(task.pid).or_default().borne;
+                *borne.entry(&task.comm).or_default() += 1;
+                continue;
+            }
+            let names = seen.entry(task.pid).or_default();
+            if !names.contains(&task.comm.as_str()) {
+                names.push(&task.comm);
             }
         }
+        for (pid, names) in seen {
+            let naming = known.entry(pid).or_default();
+            naming.last.extend(names.last());
+            naming.followed.extend(&names[..names.len() - 1]);
+        }
     }
-    let last = |(pid, names): (Pid, Vec<&str>)| Some((pid, (*names.last()?).to_owned()));
-    known.into_iter().filter_map(last).collect()
+    let name = |(pid, naming): (Pid, Naming<'_>)| Some((pid, naming.name()?.to_owned()));
+    known.into_iter().filter_map(name).collect()
 }
 
 /// A profile at its place on the line of time, with its labels: those of a daemon that can be told
@@ -236,5 +270,15 @@ mod tests {
         ]);
         assert_eq!(Some("app"), names.get(&Pid(7)).map(String::as_str));
         assert_eq!(None, names.get(&Pid(8)));
+    }
+
+    #[test]
+    fn a_name_that_one_recording_saw_too_early_is_not_the_process() {
+        let of_cpu = seen(&[(7, 7, "profiler"), (7, 8, "app")]);
+        let of_waits = seen(&[(7, 7, "app"), (7, 8, "app"), (7, 7, "app")]);
+        for order in [[of_cpu.clone(), of_waits.clone()], [of_waits, of_cpu]] {
+            let names = process_names(&order);
+            assert_eq!(Some("app"), names.get(&Pid(7)).map(String::as_str));
+        }
     }
 }

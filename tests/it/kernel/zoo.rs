@@ -24,6 +24,8 @@ pub(super) const MEMORY: &[&str] = &["cpu", "alloc", "page_fault"];
 pub(super) struct Recorded {
     folder: TempDir,
     signals: &'static [&'static str],
+    /// What the recording said of itself.
+    account: String,
 }
 
 /// What is found of a program.
@@ -47,7 +49,11 @@ impl Recorded {
             .args(command);
         let output = record.output().unwrap();
         assert!(output.status.success(), "{output:?}");
-        Self { folder, signals }
+        Self {
+            folder,
+            signals,
+            account: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 
     /// What is found of the processes of a name.
@@ -77,6 +83,9 @@ impl Recorded {
             grave: details(1),
         };
         say(&format!("{comm}: {found:#?}"));
+        if found.all.is_empty() {
+            say(&self.account);
+        }
         found
     }
 
