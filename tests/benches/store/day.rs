@@ -57,6 +57,8 @@ pub(crate) struct Fleet {
     next: Duration,
     /// Number of the next batch of each host.
     sequence: u64,
+    /// Windows that are not written as parts yet.
+    in_memory: u32,
     /// Batches on their way to the disk.
     waiting: VecDeque<Appended>,
 }
@@ -70,6 +72,7 @@ impl Fleet {
             hosts,
             next: Duration::from_secs(hours * HOUR.as_secs()),
             sequence: 1,
+            in_memory: 0,
             waiting: VecDeque::new(),
         }
     }
@@ -81,42 +84,41 @@ impl Fleet {
     pub(crate) fn fill(&mut self, dir: &Path, end: Duration) -> anyhow::Result<()> {
         let store = EmbeddedStore::open(dir, options())?;
         let first_end = self.next + HOUR;
-        self.fine(&store, first_end)?;
+        self.deliver_until(&store, first_end)?;
         for _hour in 0..HOURS_BETWEEN {
             self.deliver(&store, shape(HOUR, WINDOW_SAMPLES * HOUR_WINDOWS))?;
             self.flush(&store)?;
             store.maintain(self.next + MERGE_DELAY)?;
         }
-        self.fine(&store, end)?;
+        self.deliver_until(&store, end)?;
         store.maintain(end)?;
         Ok(())
     }
 
-    /// Delivers one daemon's window of each host.
+    /// Delivers what the daemons have to say by now, and one window of each host at least.
     ///
     /// # Errors
     /// What the store says.
-    pub(crate) fn window(&mut self, store: &EmbeddedStore) -> anyhow::Result<()> {
-        self.deliver(store, shape(WINDOW, WINDOW_SAMPLES))?;
-        settle(&mut self.waiting, 0)
+    pub(crate) fn catch_up(&mut self, store: &EmbeddedStore) -> anyhow::Result<()> {
+        self.deliver_until(store, clock::wall().max(self.next + WINDOW))
     }
 
-    /// Delivers daemons' windows until `end`.
-    fn fine(&mut self, store: &EmbeddedStore, end: Duration) -> anyhow::Result<()> {
-        let mut windows = 0;
+    /// Delivers daemons' windows until `end`. Every five minutes they are written as parts.
+    fn deliver_until(&mut self, store: &EmbeddedStore, end: Duration) -> anyhow::Result<()> {
         while self.next + WINDOW <= end {
             self.deliver(store, shape(WINDOW, WINDOW_SAMPLES))?;
-            windows += 1;
-            if windows % FLUSH_WINDOWS == 0 {
+            self.in_memory += 1;
+            if self.in_memory == FLUSH_WINDOWS {
                 self.flush(store)?;
             }
         }
-        self.flush(store)
+        settle(&mut self.waiting, 0)
     }
 
     /// Writes all that was delivered as parts.
     fn flush(&mut self, store: &EmbeddedStore) -> anyhow::Result<()> {
         settle(&mut self.waiting, 0)?;
+        self.in_memory = 0;
         Ok(store.flush()?)
     }
 

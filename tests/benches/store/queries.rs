@@ -99,8 +99,9 @@ fn one(capture: &Arc<Capture>, hosts: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks a question of each service or host: first with nothing of the answer in memory and the files
-/// out of the page cache; then again, after each host delivered a further window.
+/// Asks a question of each service or host, up to a moment to which the hosts delivered: first with
+/// nothing of the answer in memory and the files out of the page cache; then again, after each host
+/// delivered a further window.
 fn ask_all(
     store: &Arc<EmbeddedStore>,
     dir: &Path,
@@ -109,13 +110,14 @@ fn ask_all(
 ) -> anyhow::Result<(Times, Times)> {
     let (mut cold, mut warm) = (Times::default(), Times::default());
     let mut readers = Vec::new();
+    fleet.catch_up(store)?;
     for number in 0..ASKED {
         let reader = Reader::new(Arc::clone(store) as Arc<dyn Store>);
         process::evict(dir)?;
         cold.add(|| ask(&reader, question, &selector(of, number)))?;
         readers.push(reader);
     }
-    fleet.window(store)?;
+    fleet.catch_up(store)?;
     for (number, reader) in (0..).zip(&readers) {
         warm.add(|| ask(reader, question, &selector(of, number)))?;
     }
@@ -197,7 +199,7 @@ impl Times {
     fn percentile_95(&self) -> f64 {
         let mut sorted = self.each.clone();
         sorted.sort_by(f64::total_cmp);
-        let place = (sorted.len() * 95 / 100).min(sorted.len().saturating_sub(1));
+        let place = (sorted.len() * 95).div_ceil(100).saturating_sub(1);
         sorted.get(place).copied().unwrap_or_default()
     }
 
