@@ -26,6 +26,14 @@ pub(super) const BATCH_ROWS: usize = 64 * 1024;
 /// Size of a column's dictionary in a row group: 128 Ki ids of 8 bytes fit.
 pub(super) const DICTIONARY_PAGE_BYTES: usize = 4 << 20;
 
+/// Rows of a row group of quality, which are in order of time: a question about the end of an hour
+/// looks past the others. A thousand hosts have as many in a minute.
+pub(super) const HOST_GROUP_ROWS: usize = 6 * 1024;
+
+/// Rows in memory that lie together: 32 Ki of them. Batches are smaller by far, and a question would
+/// take longer to go from one to the next than to read them.
+pub(super) const CHUNK_SIZE_BYTES: usize = 1 << 20;
+
 /// Feet of parts that are kept in memory: a few KiB each, a week of hours with three signals.
 pub(super) const CACHED_FEET_MAX: usize = 2048;
 

@@ -82,7 +82,7 @@ impl Inner {
     ) -> Result<(), StoreError> {
         let mut parts = NewParts::new(self);
         if kind == Kind::Hosts {
-            merge_hosts(&mut parts, hour, group)?;
+            self.merge_hosts(&mut parts, hour, group)?;
         } else {
             self.merge_rows(&mut parts, (hour, kind, column), group)?;
         }
@@ -192,6 +192,39 @@ impl Inner {
             })?;
         }
         Ok(cut(&counts, kind))
+    }
+
+    /// Merges the quality of one hour.
+    fn merge_hosts(
+        &self,
+        parts: &mut NewParts<'_>,
+        hour: u64,
+        group: &[Arc<Part>],
+    ) -> Result<(), StoreError> {
+        let base = finest(group);
+        let mut rows: Vec<HostRow> = Vec::new();
+        for part in inputs(group, base) {
+            let foot = self.feet.of(part, &self.counters)?;
+            read_hosts(part, foot, (&ALWAYS, None), &mut |row| rows.push(row))?;
+        }
+        for resolution in levels(Kind::Hosts, base) {
+            let step = resolution.step_ns();
+            for row in &mut rows {
+                row.ts -= row.ts % step;
+            }
+            sort_hosts(&mut rows);
+            rows.dedup_by(|next, sum| {
+                let is_equal =
+                    (next.ts, &next.host, &next.signal) == (sum.ts, &sum.host, &sum.signal);
+                if is_equal {
+                    sum.add(next);
+                }
+                is_equal
+            });
+            let facts = parts.head(Kind::Hosts, 1, resolution, hour);
+            parts.write_hosts(facts, &rows)?;
+        }
+        Ok(())
     }
 
     /// Merges files of definitions when there are many.
@@ -322,32 +355,6 @@ fn coarsen(rows: &mut Ranked, resolution: Resolution, services: &Services) {
         }
         is_equal
     });
-}
-
-/// Merges the quality of one hour.
-fn merge_hosts(parts: &mut NewParts<'_>, hour: u64, group: &[Arc<Part>]) -> Result<(), StoreError> {
-    let base = finest(group);
-    let mut rows: Vec<HostRow> = Vec::new();
-    for part in inputs(group, base) {
-        read_hosts(part, &mut |row| rows.push(row))?;
-    }
-    sort_hosts(&mut rows);
-    for resolution in levels(Kind::Hosts, base) {
-        let step = resolution.step_ns();
-        for row in &mut rows {
-            row.ts -= row.ts % step;
-        }
-        rows.dedup_by(|next, sum| {
-            let is_equal = (next.ts, &next.host, &next.signal) == (sum.ts, &sum.host, &sum.signal);
-            if is_equal {
-                sum.add(next);
-            }
-            is_equal
-        });
-        let facts = parts.head(Kind::Hosts, 1, resolution, hour);
-        parts.write_hosts(facts, &rows)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -412,9 +412,9 @@ impl<'a> RowPart<'a> {
     }
 }
 
-/// Puts rows in order of signal, host and time.
+/// Puts rows in order of signal, time and host.
 pub(super) fn sort_hosts(rows: &mut [HostRow]) {
-    rows.sort_by(|a, b| (&a.signal, &a.host, a.ts).cmp(&(&b.signal, &b.host, b.ts)));
+    rows.sort_by(|a, b| (&a.signal, a.ts, &a.host).cmp(&(&b.signal, b.ts, &b.host)));
 }
 
 /// Rows of chunks, by column and hour.

@@ -8,14 +8,19 @@ use arrow_array::{
 };
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use parquet::{
-    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
+    arrow::{
+        ArrowWriter,
+        arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder},
+    },
     basic::Compression,
+    file::properties::EnabledStatistics,
+    schema::types::ColumnPath,
 };
 
 use super::{
     files::{file_error, write_error},
     part::Part,
-    row_file::{moments, properties, text_type, texts, ts_type, words},
+    row_file::{Clip, bounds, is_in_time, moments, properties, text_type, texts, ts_type, words},
     rows::HostRow,
 };
 use crate::service::store::{
@@ -39,6 +44,8 @@ pub(super) fn write_hosts(
         .into_builder();
     let properties = properties
         .set_compression(Compression::UNCOMPRESSED)
+        .set_max_row_group_row_count(Some(limits::HOST_GROUP_ROWS))
+        .set_column_statistics_enabled(ColumnPath::from("signal"), EnabledStatistics::Chunk)
         .build();
     let mut writer =
         ArrowWriter::try_new(file, schema(), Some(properties)).map_err(|cause| error(&cause))?;
@@ -83,15 +90,31 @@ fn batch(rows: &[HostRow]) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(schema(), columns)
 }
 
-/// Gives every row of a part to `each`.
+/// Gives the rows of a part to `each` that are in a span of time, and of a signal or of all.
 ///
 /// # Errors
 /// The file cannot be read, or is not one of ours.
-pub(super) fn read_hosts(part: &Part, each: &mut dyn FnMut(HostRow)) -> Result<(), StoreError> {
+pub(super) fn read_hosts(
+    part: &Part,
+    foot: ArrowReaderMetadata,
+    (clip, signal): (&Clip, Option<&str>),
+    each: &mut dyn FnMut(HostRow),
+) -> Result<(), StoreError> {
     let error = |error: &dyn std::error::Error| file_error(&part.path, error);
     let file = File::open(&part.path).map_err(|cause| error(&cause))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-        .and_then(|builder| builder.with_batch_size(limits::BATCH_ROWS).build())
+    let groups = foot.metadata().row_groups().iter().enumerate();
+    let groups = groups.filter(|(_index, group)| {
+        let signals = signal.zip(bounds(group, "signal"));
+        let has_signal = signals.is_none_or(|(signal, (first, last))| {
+            first <= signal.as_bytes() && signal.as_bytes() <= last
+        });
+        has_signal && is_in_time(group, clip)
+    });
+    let groups = groups.map(|(index, _group)| index).collect();
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, foot)
+        .with_row_groups(groups)
+        .with_batch_size(limits::BATCH_ROWS)
+        .build()
         .map_err(|cause| error(&cause))?;
     for batch in reader {
         let batch = batch.map_err(|cause| error(&cause))?;
@@ -101,7 +124,12 @@ pub(super) fn read_hosts(part: &Part, each: &mut dyn FnMut(HostRow)) -> Result<(
                 reason: "a column is not there".to_owned(),
             });
         };
-        (0..batch.num_rows()).for_each(|place| each(columns.row(place)));
+        let is_wanted = |place: &usize| {
+            let is_signal = |signal| columns.signal.get(*place) == Some(signal);
+            clip.has(columns.moment(*place)) && signal.is_none_or(is_signal)
+        };
+        let wanted = (0..batch.num_rows()).filter(is_wanted);
+        wanted.for_each(|place| each(columns.row(place)));
     }
     Ok(())
 }
@@ -129,6 +157,11 @@ impl<'a> Columns<'a> {
         })
     }
 
+    /// Start of the window or step of a row.
+    fn moment(&self, place: usize) -> u64 {
+        (self.ts.get(place).copied().unwrap_or_default()).cast_unsigned()
+    }
+
     /// One row.
     fn row(&self, place: usize) -> HostRow {
         let word = |column: &[u64]| column.get(place).copied().unwrap_or_default();
@@ -137,11 +170,11 @@ impl<'a> Columns<'a> {
             *sum = word(column);
         }
         HostRow {
-            ts: (self.ts.get(place).copied().unwrap_or_default()).cast_unsigned(),
+            ts: self.moment(place),
             last_ts: word(self.last_ts),
             windows: word(self.windows),
-            host: self.host.get(place),
-            signal: self.signal.get(place),
+            host: self.host.shared(place),
+            signal: self.signal.shared(place),
             quality,
         }
     }
@@ -165,10 +198,15 @@ impl<'a> Texts<'a> {
         Some(Self { column, texts })
     }
 
-    /// The text of a row; empty when it has none.
-    fn get(&self, place: usize) -> Arc<str> {
-        let key = self.column.key(place);
-        let text = key.and_then(|key| self.texts.get(key));
+    /// The text of a row.
+    fn get(&self, place: usize) -> Option<&str> {
+        let text = self.column.key(place).and_then(|key| self.texts.get(key));
+        text.map(|text| &**text)
+    }
+
+    /// The same to keep; empty when the row has none.
+    fn shared(&self, place: usize) -> Arc<str> {
+        let text = self.column.key(place).and_then(|key| self.texts.get(key));
         text.map_or_else(|| "".into(), Arc::clone)
     }
 }

@@ -439,69 +439,34 @@ impl Inner {
     /// health.
     pub(super) fn hosts(&self, range: TimeRange, signal: Option<&str>) -> Vec<HostFacts> {
         let snapshot = self.state().snapshot(range);
-        let mut hosts = HostSums::default();
-        let mut add = |clip: &Clip, row: HostRow| {
-            if clip.has(row.ts) && signal.is_none_or(|signal| signal == &*row.signal) {
-                hosts.add(row);
-            }
+        let mut hosts: HashMap<Arc<str>, HostRow> = HashMap::new();
+        let mut add = |row: &HostRow| match hosts.get_mut(&row.host) {
+            Some(sum) => sum.add(row),
+            None => drop(hosts.insert(Arc::clone(&row.host), row.clone())),
         };
-        for row in snapshot.chunks.iter().flat_map(|chunk| &chunk.hosts) {
-            add(&snapshot.span, row.clone());
-        }
+        let is_wanted = |row: &&HostRow| {
+            snapshot.span.has(row.ts) && signal.is_none_or(|signal| signal == &*row.signal)
+        };
+        let rows = snapshot.chunks.iter().flat_map(|chunk| &chunk.hosts);
+        rows.filter(is_wanted).for_each(&mut add);
         let wanted = whole(Kind::Hosts, snapshot.span);
-        for read in plan(&snapshot.parts, wanted, |_any| true) {
-            if let Err(error) = read_hosts(&read.part, &mut |row| add(&read.clip, row)) {
+        for Read { part, clip } in plan(&snapshot.parts, wanted, |_any| true) {
+            let foot = self.feet.of(&part, &self.counters);
+            let wanted = (&clip, signal);
+            let read = foot.and_then(|foot| read_hosts(&part, foot, wanted, &mut |row| add(&row)));
+            if let Err(error) = read {
                 self.note_write(Err(&error));
             }
         }
+        let mut hosts: Vec<HostRow> = hosts.into_values().collect();
+        hosts.sort_unstable_by(|a, b| a.host.cmp(&b.host));
         let to_facts = |row: HostRow| HostFacts {
             host: row.host.as_ref().to_owned(),
             last_window: Duration::from_nanos(row.last_ts),
             windows: row.windows,
             quality: QualitySum::quality(&row.quality),
         };
-        hosts.into_rows().map(to_facts).collect()
-    }
-}
-
-/// Sums by host.
-#[derive(Default)]
-struct HostSums {
-    /// All but the last.
-    rows: BTreeMap<Arc<str>, HostRow>,
-    /// The host that came last: parts have the rows of a host side by side.
-    last: Option<HostRow>,
-}
-
-impl HostSums {
-    /// Adds a row.
-    fn add(&mut self, row: HostRow) {
-        match &mut self.last {
-            Some(last) if last.host == row.host => last.add(&row),
-            Some(_) | None => {
-                self.settle();
-                self.last = Some(row);
-            }
-        }
-    }
-
-    /// Puts the last sum to the others.
-    fn settle(&mut self) {
-        let Some(row) = self.last.take() else {
-            return;
-        };
-        match self.rows.get_mut(&row.host) {
-            Some(sum) => sum.add(&row),
-            None => {
-                self.rows.insert(Arc::clone(&row.host), row);
-            }
-        }
-    }
-
-    /// The sums, by name of the host.
-    fn into_rows(mut self) -> impl Iterator<Item = HostRow> {
-        self.settle();
-        self.rows.into_values()
+        hosts.into_iter().map(to_facts).collect()
     }
 }
 

@@ -296,17 +296,27 @@ pub(super) fn row_groups(
 
 /// Whether a row group may hold rows; a group without statistics may.
 fn may_hold(group: &RowGroupMetaData, clip: &Clip, selected: &Selected) -> bool {
-    let bounds = |name: &str| {
-        let mut columns = group.columns().iter();
-        let column = columns.find(|column| column.column_path().string() == name)?;
-        let statistics = column.statistics()?;
-        Some((statistics.min_bytes_opt()?, statistics.max_bytes_opt()?))
-    };
-    let is_in_time = bounds("ts").is_none_or(|(first, last)| {
+    let services = bounds(group, "service");
+    is_in_time(group, clip) && services.is_none_or(|(first, last)| selected.may_take(first, last))
+}
+
+/// Whether a row group may hold rows of a span of time.
+pub(super) fn is_in_time(group: &RowGroupMetaData, clip: &Clip) -> bool {
+    bounds(group, "ts").is_none_or(|(first, last)| {
         let ts = |bytes: &[u8]| bytes.first_chunk().copied().map(u64::from_le_bytes);
         (ts(first).zip(ts(last))).is_none_or(|(first, last)| clip.touches(first, last))
-    });
-    is_in_time && bounds("service").is_none_or(|(first, last)| selected.may_take(first, last))
+    })
+}
+
+/// First and last value of a column.
+type Bounds<'a> = (&'a [u8], &'a [u8]);
+
+/// First and last value of a column of a row group, where they were written.
+pub(super) fn bounds<'a>(group: &'a RowGroupMetaData, name: &str) -> Option<Bounds<'a>> {
+    let mut columns = group.columns().iter();
+    let column = columns.find(|column| column.column_path().string() == name)?;
+    let statistics = column.statistics()?;
+    Some((statistics.min_bytes_opt()?, statistics.max_bytes_opt()?))
 }
 
 /// Columns that a reader needs; others are zero in the rows it gets.

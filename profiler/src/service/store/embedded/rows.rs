@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{dictionary::Dictionary, series_index::SeriesIndex};
+use super::series_index::SeriesIndex;
 use crate::{
-    model::{HostWindow, SenderId, SeriesId},
+    model::{HostWindow, SeriesId, StackId},
     service::store::{
         column::{Column, columns_of},
         quality_sum::QualitySum,
@@ -50,9 +50,13 @@ impl HostRow {
     }
 }
 
-/// The rows of one batch. Never changed once made, so that queries share it.
-#[derive(Debug, Default)]
+/// The rows of some batches, one after another. Never changed while a query reads them.
+#[derive(Debug)]
 pub(super) struct Chunk {
+    /// Start of the first window.
+    pub(super) ts_min: u64,
+    /// Start of the last window.
+    pub(super) ts_max: u64,
     /// Values by stack.
     pub(super) samples: BTreeMap<Column, Vec<Row>>,
     /// Values without stack.
@@ -61,22 +65,36 @@ pub(super) struct Chunk {
     pub(super) hosts: Vec<HostRow>,
 }
 
+impl Default for Chunk {
+    fn default() -> Self {
+        Self {
+            ts_min: u64::MAX,
+            ts_max: 0,
+            samples: BTreeMap::new(),
+            totals: BTreeMap::new(),
+            hosts: Vec::new(),
+        }
+    }
+}
+
 impl Chunk {
-    /// Takes windows apart. Those that start before `floor` are left out.
-    pub(super) fn of(
+    /// Takes windows apart. Those that start before `floor` are left out; `settled` tells the id under
+    /// which a stack is kept.
+    pub(super) fn add(
+        &mut self,
         windows: &[HostWindow],
-        sender: SenderId,
-        dictionary: &Dictionary,
-        series: &mut SeriesIndex,
         floor: u64,
-    ) -> Self {
-        let mut chunk = Self::default();
+        series: &mut SeriesIndex,
+        settled: impl Fn(StackId) -> StackId,
+    ) {
         for window in windows {
             let ts = nanoseconds(window.span.start);
             if ts < floor {
                 continue;
             }
-            chunk.hosts.push(HostRow {
+            self.ts_min = self.ts_min.min(ts);
+            self.ts_max = self.ts_max.max(ts);
+            self.hosts.push(HostRow {
                 ts,
                 last_ts: ts,
                 windows: 1,
@@ -84,9 +102,8 @@ impl Chunk {
                 signal: window.signal.as_str().into(),
                 quality: QualitySum::of(window),
             });
-            chunk.add_samples(window, ts, series, |id| dictionary.settled(sender, id));
+            self.add_samples(window, ts, series, &settled);
         }
-        chunk
     }
 
     /// Takes the samples of a window apart.
@@ -95,7 +112,7 @@ impl Chunk {
         window: &HostWindow,
         ts: u64,
         index: &mut SeriesIndex,
-        settled: impl Fn(crate::model::StackId) -> crate::model::StackId,
+        settled: impl Fn(StackId) -> StackId,
     ) {
         for (place, column) in columns_of(window).into_iter().enumerate() {
             let mut rows = Vec::new();
@@ -135,11 +152,15 @@ impl Chunk {
         }
     }
 
+    /// How many values by stack.
+    pub(super) fn sample_rows(&self) -> usize {
+        self.samples.values().map(Vec::len).sum()
+    }
+
     /// Memory its rows take.
     pub(super) fn size_bytes(&self) -> usize {
-        let rows: usize = (self.samples.values().chain(self.totals.values()))
-            .map(Vec::len)
-            .sum();
+        let totals: usize = self.totals.values().map(Vec::len).sum();
+        let rows = self.sample_rows() + totals;
         rows * size_of::<Row>() + self.hosts.len() * size_of::<HostRow>()
     }
 }

@@ -14,7 +14,10 @@ use super::{
     rows::{Chunk, nanoseconds},
     series_index::SeriesIndex,
 };
-use crate::model::{Batch, SenderId, TimeRange};
+use crate::{
+    model::{Batch, SenderId, TimeRange},
+    service::store::limits,
+};
 
 /// Everything that is durable, in the form it is asked for.
 #[derive(Debug, Default)]
@@ -68,17 +71,14 @@ impl State {
         for window in &batch.windows {
             self.changes.note(window.span.start);
         }
-        let chunk = Chunk::of(
-            &batch.windows,
-            sender,
-            &self.dictionary,
-            &mut self.series,
-            self.floor,
-        );
-        let rows: usize = chunk.samples.values().map(Vec::len).sum();
-        self.active_bytes += chunk.size_bytes();
-        self.active.push(Arc::new(chunk));
-        u64::try_from(rows).unwrap_or(u64::MAX)
+        let chunk = open_chunk(&mut self.active);
+        let (rows, bytes) = (chunk.sample_rows(), chunk.size_bytes());
+        let (dictionary, series) = (&self.dictionary, &mut self.series);
+        chunk.add(&batch.windows, self.floor, series, |id| {
+            dictionary.settled(sender, id)
+        });
+        self.active_bytes += chunk.size_bytes() - bytes;
+        u64::try_from(chunk.sample_rows() - rows).unwrap_or(u64::MAX)
     }
 
     /// The last durable number of a sender.
@@ -97,10 +97,23 @@ impl State {
     pub(super) fn snapshot(&self, range: TimeRange) -> Snapshot {
         let start = nanoseconds(range.start).max(self.floor);
         let end = nanoseconds(range.end).max(start);
+        let span = Clip { start, end };
+        let chunks = self.frozen.iter().chain(&self.active);
+        let chunks = chunks.filter(|chunk| span.touches(chunk.ts_min, chunk.ts_max));
         Snapshot {
             parts: Arc::clone(&self.parts),
-            chunks: self.frozen.iter().chain(&self.active).cloned().collect(),
-            span: Clip { start, end },
+            chunks: chunks.cloned().collect(),
+            span,
         }
     }
+}
+
+/// The chunk that takes the next rows: a new one when the last has enough, or is being read.
+fn open_chunk(chunks: &mut Vec<Arc<Chunk>>) -> &mut Chunk {
+    let last = chunks.last_mut().and_then(Arc::get_mut);
+    if last.is_none_or(|chunk| limits::CHUNK_SIZE_BYTES <= chunk.size_bytes()) {
+        chunks.push(Arc::default());
+    }
+    let last = chunks.last_mut().and_then(Arc::get_mut);
+    last.expect("the last chunk is not shared")
 }

@@ -119,7 +119,7 @@ impl Inner {
         let rows = (state.parts.iter()).filter(|part| part.facts.kind != Kind::Definitions);
         let oldest = rows.map(|part| part.facts.ts_min).min();
         let in_memory = (state.frozen.iter().chain(&state.active))
-            .flat_map(|chunk| chunk.hosts.iter().map(|row| row.ts))
+            .map(|chunk| chunk.ts_min)
             .min();
         let Some(oldest) = oldest.into_iter().chain(in_memory).min() else {
             return Ok(());
@@ -170,8 +170,7 @@ impl Inner {
         let is_raw = |part: &&Arc<Part>| {
             part.facts.kind == Kind::Samples && part.facts.resolution == Resolution::Raw
         };
-        let rows = (state.frozen.iter().chain(&state.active))
-            .flat_map(|chunk| chunk.samples.values().map(Vec::len));
+        let rows = (state.frozen.iter().chain(&state.active)).map(|chunk| chunk.sample_rows());
         let dictionary = state.dictionary.size();
         let stats = StoreStats {
             batches: counters.batches.get(),
