@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -26,19 +26,50 @@ const THREADS_MAX: usize = 4_096;
 /// Children that a target may start. A guess; a target that starts more is a build, and known by then.
 const TARGETS_MAX: usize = 65_536;
 
-/// The order that waits to be carried out; a later one takes its place. Clones share it.
+/// The orders that wait to be carried out; a later one takes an earlier one's place. Clones share
+/// them.
 #[derive(Clone, Debug, Default)]
-pub struct Bursts(Arc<Mutex<Option<BurstOrder>>>);
+pub struct Bursts(Arc<Mutex<Orders>>);
+
+/// One order of each kind.
+#[derive(Debug, Default)]
+struct Orders {
+    /// For time on the CPU.
+    cpu: Option<BurstOrder>,
+    /// For another signal.
+    further: Option<BurstOrder>,
+}
 
 impl Bursts {
-    /// Orders a burst; one that is under way ends.
+    /// Orders a burst; one of its kind that is under way ends.
     pub fn order(&self, order: BurstOrder) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(order);
+        let is_cpu = Signal::named(&order.signal) == Signal::Cpu;
+        let mut orders = self.orders();
+        if is_cpu {
+            orders.cpu = Some(order);
+        } else {
+            orders.further = Some(order);
+        }
     }
 
-    /// Takes the order.
+    /// Takes the order for time on the CPU.
     pub(super) fn take(&self) -> Option<BurstOrder> {
-        (self.0.lock().unwrap_or_else(PoisonError::into_inner)).take()
+        self.orders().cpu.take()
+    }
+
+    /// Takes the order for another signal.
+    pub(super) fn take_further(&self) -> Option<BurstOrder> {
+        self.orders().further.take()
+    }
+
+    /// Whether there is an order for another signal.
+    pub(super) fn has_further(&self) -> bool {
+        self.orders().further.is_some()
+    }
+
+    /// Locks; nothing can panic while it is locked.
+    fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,8 +154,8 @@ impl Burst {
             tracing::warn!(id = order.id, signal = order.signal, why, "no burst");
             None
         };
-        let Some(usual) = usual.filter(|_usual| Signal::named(&order.signal) == Signal::Cpu) else {
-            return refused("only time on the CPU, where it is sampled, can be asked for");
+        let Some(usual) = usual else {
+            return refused("time on the CPU is not sampled here");
         };
         if rate_hz <= usual.rate_hz {
             return refused("so much is sampled anyway");
@@ -136,7 +167,7 @@ impl Burst {
                     targets: Targets::of(order),
                     rate_hz,
                     id: order.id,
-                    ends_at: now.saturating_add(order.duration.min(DURATION_MAX)),
+                    ends_at: end_of(order, now),
                     samples_before,
                     events: Some(events),
                 })
@@ -189,15 +220,20 @@ impl Burst {
             }
         }
         own_facts.rate_asked_hz = rate_hz;
-        own_facts.labels = self.labels();
+        own_facts.labels = labels_of(self.id);
         others.insert(0, (own, own_facts));
         others
     }
+}
 
-    /// Labels of what it samples.
-    fn labels(&self) -> Labels {
-        Labels::from([(label::BURST.to_owned(), self.id.to_string())])
-    }
+/// When a burst that begins now is over.
+pub(super) fn end_of(order: &BurstOrder, now: Duration) -> Duration {
+    now.saturating_add(order.duration.min(DURATION_MAX))
+}
+
+/// Labels of what a burst sees.
+pub(super) fn labels_of(id: u64) -> Labels {
+    Labels::from([(label::BURST.to_owned(), id.to_string())])
 }
 
 /// Attaches the further events of an order for time on the CPU.
@@ -224,14 +260,18 @@ mod tests {
     #[test]
     fn a_later_order_takes_the_place_of_an_earlier_one() {
         let bursts = Bursts::default();
-        for id in [1, 2] {
+        for (id, signal) in [(1, "cpu"), (2, "cpu"), (3, "offcpu"), (4, "alloc")] {
             bursts.order(BurstOrder {
                 id,
+                signal: signal.to_owned(),
                 ..BurstOrder::default()
             });
         }
         assert_eq!(Some(2), bursts.take().map(|order| order.id));
         assert_eq!(None, bursts.take());
+        assert!(bursts.has_further());
+        assert_eq!(Some(4), bursts.take_further().map(|order| order.id));
+        assert!(!bursts.has_further());
     }
 
     #[test]

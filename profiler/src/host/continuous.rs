@@ -29,12 +29,11 @@ use super::{
     process::ObjectsById,
     run::DRAIN_INTERVAL,
     sampling::{Cost, Host, SamplingOptions, kernel_release, raise_priority},
-    shutdown::Shutdown,
     windows::WindowSet,
 };
 use crate::{
     clock,
-    model::{Batch, BurstOrder, Loss, Profile, Signal, Window as Span},
+    model::{Batch, BurstOrder, Labels, Loss, Profile, Signal, Window as Span},
 };
 
 /// Windows that wait for their names. One is the rule; after the first, whose names are all new,
@@ -81,6 +80,12 @@ impl SharedLabelRules {
         *self.lock() = (Arc::new(rules), true);
     }
 
+    /// The rules as they are now, for whoever does not follow them.
+    pub(super) fn apart(&self) -> Self {
+        let (rules, _has_changed) = &*self.lock();
+        Self(Arc::new(Mutex::new((Arc::clone(rules), false))))
+    }
+
     /// Whether they were replaced since they were last taken.
     fn has_changed(&self) -> bool {
         self.lock().1
@@ -106,6 +111,8 @@ pub struct WatchedWindow {
     pub profile: Profile,
     /// What it all cost until the end of the window.
     pub cost: Cost,
+    /// True for a signal that is watched for a while, beside all others: costs are its own then.
+    pub is_further: bool,
 }
 
 impl WatchedWindow {
@@ -116,23 +123,33 @@ impl WatchedWindow {
     }
 }
 
-/// Samples the whole host until someone asks to stop; gives each window to `deliver`, in order, on a
-/// thread of its own. The last window ends when sampling does.
+/// What of a host is watched, and until when.
+pub(super) struct Scope<'a> {
+    /// Which tasks.
+    pub(super) filter: Filter,
+    /// Labels of every window.
+    pub(super) labels: Labels,
+    /// Whether it is over; asked all the time.
+    pub(super) is_over: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// Samples what is in scope until that is over; gives each window to `deliver`, in order, on a thread
+/// of its own. The last window ends when sampling does.
 ///
 /// While the queue of windows to be named is full, the open one goes on for another length. One that
 /// ends before that was seen is dropped; the next one says so, as [`Loss::NamingBehind`].
 ///
 /// # Errors
 /// What kept the probe from being loaded, or sampling from going on.
-pub fn watch(
+pub(super) fn watch_scope(
     options: &WatchOptions,
+    scope: &Scope<'_>,
     labels: &SharedLabelRules,
-    shutdown: &Shutdown,
     deliver: &mut (dyn FnMut(WatchedWindow) + Send),
 ) -> anyhow::Result<()> {
     let begun = clock::monotonic();
     let mut host = Host::start(&SamplingOptions {
-        filter: Filter::default(),
+        filter: scope.filter.clone(),
         unwinding: options.unwinding,
         rate_hz: options.rate_hz,
         cache_dir: options.cache_dir.clone(),
@@ -140,19 +157,20 @@ pub fn watch(
     })?;
     let (jobs, waiting) = sync_channel(NAMING_QUEUE);
     let vdso = host.vdso.clone();
-    thread::scope(|scope| {
+    thread::scope(|threads| {
         // The namer is started first: it must not have the sampling thread's priority.
         let inlines = options.inlines;
         let backlog = Backlog::default();
         let taken = backlog.clone();
         let waiting = waiting.into_iter().inspect(move |_job| taken.take());
-        let namer = scope.spawn(move || name_all(waiting, inlines, vdso.as_ref(), deliver));
+        let namer = threads.spawn(move || name_all(waiting, inlines, vdso.as_ref(), deliver));
         raise_priority();
         let sampling = host.attach(&options.signals, options.rate_hz, &options.budget)?;
         let started_after = clock::monotonic().saturating_sub(begun);
         let jobs = (jobs, backlog);
         let mut cutter = Cutter::start(options, sampling, jobs, started_after);
-        let result = cutter.run(&mut host, labels, shutdown);
+        cutter.facts.labels = scope.labels.clone();
+        let result = cutter.run(&mut host, labels, scope.is_over);
         drop(cutter);
         let named = namer.join();
         result?;
@@ -206,6 +224,7 @@ fn name_all(
             deliver(WatchedWindow {
                 profile: build_profile(window, &names, facts),
                 cost: job.cost.clone(),
+                is_further: false,
             });
         }
     }
@@ -336,11 +355,11 @@ impl Cutter {
         &mut self,
         host: &mut Host,
         labels: &SharedLabelRules,
-        shutdown: &Shutdown,
+        is_over: &dyn Fn() -> bool,
     ) -> anyhow::Result<()> {
         host.windows.labeler = Some(Labeler::new(self.facts.host.clone(), labels.take()));
         host.windows.end_at(self.open.ended);
-        while !shutdown.is_requested() {
+        while !is_over() {
             if let Some(labeler) = &mut host.windows.labeler
                 && labels.has_changed()
             {
@@ -517,6 +536,7 @@ impl Cutter {
             filtered: when(counts.of(signal, Tally::Filtered)),
             lost: counts.lost(signal),
             windows_lost,
+            labels: self.facts.labels.clone(),
             ..ProfileFacts::default()
         }
     }

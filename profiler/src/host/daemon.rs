@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use super::{
     bursts::Bursts,
-    continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
+    continuous::{SharedLabelRules, WatchOptions, WatchedWindow},
     governing::Budget,
     kubelet::{self, Kubelet},
     labels::{LabelRules, Pods, Rule, RuleText},
@@ -18,6 +18,7 @@ use super::{
     ship::{ShipState, Shipper, TakeBurst, Target},
     shutdown::Shutdown,
     systemd,
+    watch::watch,
 };
 use crate::{
     clock,

@@ -63,8 +63,10 @@ impl DaemonState {
         sums.lost += quality.lost_total();
         sums.truncated += quality.truncated_total();
         sums.frames_unnamed = quality.frames_unnamed;
-        sums.cost = window.cost.clone();
-        sums.last_window = Some(now);
+        if !window.is_further {
+            sums.cost = window.cost.clone();
+            sums.last_window = Some(now);
+        }
     }
 
     /// When the last window was handed on, by the monotonic clock.

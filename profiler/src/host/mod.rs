@@ -40,6 +40,7 @@ mod systemd;
 mod table_loader;
 mod table_rows;
 pub mod unwind;
+mod watch;
 mod windows;
 
 pub use self::shutdown::Shutdown;

@@ -25,12 +25,13 @@ use crate::{
 // What the command line needs of the stages, so that it names only the root.
 pub use super::{
     bursts::Bursts,
-    continuous::{SharedLabelRules, WatchOptions, WatchedWindow, watch},
+    continuous::{SharedLabelRules, WatchOptions, WatchedWindow},
     governing::{Budget, Governed},
     labels::{LabelRules, RelabelError, Rule, RuleText},
     probe::{Filter, ProbeError, SignalOptions, Survey, Unwinding, survey},
     process::cgroup_id_and_level,
     sampling::{Cost, host_name},
+    watch::watch,
 };
 
 /// Longest time between two drains of the sample ring, which holds two seconds.

@@ -2,6 +2,8 @@
 
 use std::{process::Command, time::Duration};
 
+use anyhow::ensure;
+use profiler::clock;
 use profiler_tests::{
     harness::{Daemon, Running, Server, product, say, until, workload},
     require_root,
@@ -18,16 +20,21 @@ const BURST_HZ: u32 = 499;
 const BURST_S: u32 = 10;
 const WINDOW_S: u32 = 5;
 
+/// What `profiler query` prints, as JSON, or why it does not.
+fn try_query(server: &Server, arguments: &[&str]) -> anyhow::Result<Value> {
+    let mut command = Command::new(product()?);
+    command.arg("query").args(arguments);
+    command.args(["--json", "--server", &server.url()]);
+    let output = command.output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{error}");
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
 /// What `profiler query` prints, as JSON.
 #[track_caller]
 fn query(server: &Server, arguments: &[&str]) -> Value {
-    let mut command = Command::new(product().unwrap());
-    command.arg("query").args(arguments);
-    command.args(["--json", "--server", &server.url()]);
-    let output = command.output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {error}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    try_query(server, arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
 }
 
 /// Name of this host, as the service knows it.
@@ -146,5 +153,63 @@ fn a_host_is_sampled_more_often_for_a_while() {
     say(&format!(
         "burst {id} of the host: {samples} samples, {nanoseconds} ns"
     ));
+    assert!(daemon.stop().unwrap().success());
+}
+
+/// Two programs that wait, and a daemon that does not look at waits: for a while it does, at those of
+/// one of them.
+#[test]
+fn a_further_signal_of_a_target_is_watched_for_a_while() {
+    let _turn = require_root!();
+    let dir = TempDir::new().unwrap();
+    let server = Server::start(&dir.path().join("data"), &[]).unwrap();
+    let start = || {
+        let mut waits = Command::new(workload("waits").unwrap());
+        Running::start_silent(waits.arg("600")).unwrap()
+    };
+    let (target, other) = (start(), start());
+    let spool = dir.path().join("spool");
+    let daemon = Daemon::start(&server.url(), &spool, WINDOW_S, &["-F", "19"]).unwrap();
+    daemon.reaches("batches_acknowledged_total", 2).unwrap();
+    let (pid, length) = (target.pid().to_string(), format!("{BURST_S}s"));
+    let host = host(&server);
+    let mut order = vec!["burst", &host, "--for", &length, "--pid", &pid];
+    order.extend(["--signal", "offcpu"]);
+    let id = query(&server, &order)["id"].to_string();
+
+    let of = |pid: u32, burst: &str| format!(r#"{{pid="{pid}", burst="{burst}"}}"#);
+    let selector = of(target.pid(), &id);
+    let waits = ["top", &selector, "--signal", "offcpu", "--limit", "100"];
+    let mut seen = (Value::Null, clock::monotonic());
+    until("the burst is over", LIMIT, || {
+        let now = try_query(&server, &waits).unwrap_or_default();
+        if now["total"] != seen.0["total"] {
+            seen = (now, clock::monotonic());
+        }
+        let quiet = clock::monotonic().saturating_sub(seen.1);
+        let is_over = Duration::from_secs(2 * u64::from(WINDOW_S)) < quiet;
+        Ok((is_over && seen.0["total"].is_u64()).then_some(()))
+    })
+    .unwrap();
+
+    let rows = seen.0["rows"].as_array().unwrap();
+    let waited = |name: &str| {
+        let row = rows.iter().find(|row| row["name"] == name);
+        row.map_or(0, |row| row["total"].as_u64().unwrap())
+    };
+    let parts = ["wait_asleep", "wait_for_mutex", "wait_for_pipe"].map(waited);
+    let whole: u64 = parts.iter().sum();
+    say(&format!("burst {id} of waits: {parts:?} ns"));
+    let length_ns = u64::from(BURST_S) * 1_000_000_000;
+    assert!(
+        (length_ns / 2..length_ns * 5 / 4).contains(&whole),
+        "{whole}"
+    );
+    for (part, percent) in parts.into_iter().zip([60, 30, 10]) {
+        assert!((100 * part / whole).abs_diff(percent) <= 5, "{parts:?}");
+    }
+    let off_cpu = ["--signal", "offcpu"];
+    assert_eq!(0, total(&server, &of(other.pid(), &id), &off_cpu));
+    assert_eq!(0, total(&server, &of(target.pid(), ""), &off_cpu));
     assert!(daemon.stop().unwrap().success());
 }

@@ -207,7 +207,9 @@ Examples:
     #[command(after_help = "\
 Examples:
   profiler query burst web-1 --rate 499 --for 30s --pid 1234
-  profiler query top '{burst=\"7\"}'                  what the burst with the number 7 saw")]
+  profiler query burst web-1 --signal offcpu --pid 1234
+  profiler query top '{burst=\"7\"}'                  what the burst with the number 7 saw
+  profiler query top --signal offcpu '{burst=\"8\"}'")]
     Burst(BurstArgs),
 }
 
@@ -623,13 +625,13 @@ pub(super) struct BurstArgs {
     /// Host whose daemon is asked
     #[arg(value_name = "HOST")]
     pub(super) host: String,
-    /// Samples a second and CPU
+    /// Samples a second and CPU, of time on the CPU
     #[arg(long, value_name = "HZ", default_value_t = 499)]
     pub(super) rate: u32,
     /// How long
     #[arg(long = "for", value_name = "TIME", default_value = "10s")]
     pub(super) duration: Length,
-    /// Signal: cpu when left out, the only one that daemons take so far
+    /// Signal: cpu when left out, or one that the daemon does not watch all the time
     #[arg(
         long,
         value_name = "NAME",

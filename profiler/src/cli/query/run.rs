@@ -174,10 +174,13 @@ async fn burst(client: &mut Client, to: &ConnectionArgs, asked: &BurstArgs) -> a
         let answer = json::text(&serde_json::json!({ "id": id }));
         return print(&String::from_utf8_lossy(&answer));
     }
+    let what = match asked.signal.as_str() {
+        "" | "cpu" => format!("takes {} samples a second and CPU", asked.rate),
+        further => format!("watches {further}"),
+    };
+    let host = crate::render::clean(&asked.host);
     print(&format!(
-        "burst {id}: {} takes {} samples a second and CPU for {:?}\n",
-        crate::render::clean(&asked.host),
-        asked.rate,
+        "burst {id}: {host} {what} for {:?}\n",
         asked.duration.0
     ))
 }

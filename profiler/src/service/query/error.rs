@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{SelectorError, limits};
 use crate::{
+    model::Signal,
     render,
     service::{insight::BudgetError, live::BurstError, store::StoreError},
 };
@@ -51,6 +52,12 @@ pub enum QueryError {
         what: &'static str,
         /// What was said.
         number: i32,
+    },
+    /// No daemon has a signal of this name.
+    #[error("there is no signal `{signal}`; there are {}", Signal::WATCHED.map(Signal::as_str).join(", "))]
+    NoSuchSignal {
+        /// What was asked for.
+        signal: String,
     },
     /// The signal counts nothing of this kind.
     #[error("signal `{signal}` has no kind `{kind}`; it has {}", .known.join(", "))]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     clock,
-    model::{BurstOrder, Pid, Selection, TimeRange},
+    model::{BurstOrder, Pid, Selection, Signal, TimeRange},
     render::Format,
     service::{
         query::{
@@ -101,6 +101,15 @@ pub(super) fn burst(message: &BurstRequest) -> Result<BurstOrder, QueryError> {
     }
     check_name("the name of the host", &message.host)?;
     check_name("the name of the signal", &message.signal)?;
+    let signal = match message.signal.as_str() {
+        "" => Signal::Cpu.as_str(),
+        named => named,
+    };
+    if !Signal::WATCHED.contains(&Signal::named(signal)) {
+        return Err(QueryError::NoSuchSignal {
+            signal: signal.to_owned(),
+        });
+    }
     let rate_hz = message.rate_hz;
     at_most("the rate", rate_hz.into(), BURST_RATE_HZ_MAX.into())?;
     let most_ns = BURST_TIME_MAX.as_nanos();
@@ -113,11 +122,7 @@ pub(super) fn burst(message: &BurstRequest) -> Result<BurstOrder, QueryError> {
     at_most("the number of processes", pids, BURST_PIDS_MAX as u128)?;
     Ok(BurstOrder {
         id: 0,
-        signal: if message.signal.is_empty() {
-            "cpu".to_owned()
-        } else {
-            message.signal.clone()
-        },
+        signal: signal.to_owned(),
         rate_hz,
         duration: Duration::from_nanos(message.duration_ns),
         pids: message.pids.iter().copied().map(Pid).collect(),

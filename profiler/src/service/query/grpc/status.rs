@@ -33,6 +33,7 @@ fn code_of(error: &QueryError) -> Code {
         | QueryError::TooLarge { .. }
         | QueryError::Missing { .. }
         | QueryError::Unknown { .. }
+        | QueryError::NoSuchSignal { .. }
         | QueryError::Kind { .. }
         | QueryError::Units { .. }
         | QueryError::Store(StoreError::Regex { .. }) => Code::InvalidArgument,

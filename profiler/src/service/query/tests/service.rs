@@ -229,6 +229,10 @@ async fn a_burst_reaches_the_daemon_within_its_bounds() {
             ..asked.clone()
         },
         BurstRequest {
+            signal: "nothing".to_owned(),
+            ..asked.clone()
+        },
+        BurstRequest {
             duration_ns: 0,
             ..asked
         },
