@@ -7,6 +7,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::ExitStatus,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -61,6 +62,22 @@ pub(crate) fn run(step: Step, log: &Path) -> anyhow::Result<Used> {
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// The wall clock since the Unix epoch, as the product and the loads tell it.
+///
+/// # Errors
+/// When it is before that.
+#[expect(clippy::disallowed_types, reason = "this program has no other clock")]
+pub(crate) fn unix_time() -> anyhow::Result<Duration> {
+    use std::time::{SystemTime, UNIX_EPOCH};
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?)
+}
+
+/// Waits.
+#[expect(clippy::disallowed_methods, reason = "what is measured has a length")]
+pub(crate) fn pause(length: Duration) {
+    thread::sleep(length);
 }
 
 /// The control group of what is measured, made when missing.

@@ -12,6 +12,7 @@ mod measure;
 mod product;
 mod programs;
 mod table;
+mod up;
 
 mod compile;
 mod ingest;
@@ -22,6 +23,7 @@ mod peers;
 mod picture;
 mod queries;
 mod regressions;
+mod slowdown;
 mod start;
 
 pub(crate) use self::{
@@ -51,6 +53,8 @@ pub(crate) enum Section {
     Start,
     /// How surely a slower function is found between two recordings (25 minutes)
     Regressions,
+    /// How much slower programs full of events are while they are watched, beside bpftrace (20 minutes)
+    Slowdown,
     /// Samples a second that the service takes, their size on disk and their CPU time
     Ingest,
     /// Time to answer questions about a day of 10, 100 and 1,000 hosts
@@ -75,6 +79,7 @@ pub(crate) fn run(repository: &Repository, only: &[Section], write: bool) -> any
             | Section::Picture
             | Section::Memory
             | Section::Regressions
+            | Section::Slowdown
             | Section::Start => {
                 // Built when it is needed: a release takes long.
                 let product = match &mut product {
@@ -98,6 +103,7 @@ fn of_product(section: Section, product: &Product<'_>) -> anyhow::Result<Table> 
         Section::Picture => picture::measure(product),
         Section::Memory => memory::measure(product),
         Section::Regressions => regressions::measure(product),
+        Section::Slowdown => slowdown::measure(product),
         Section::Start => start::measure(product),
         Section::Compile | Section::Ingest | Section::Queries => {
             anyhow::bail!("{section:?} has a bench of its own")
