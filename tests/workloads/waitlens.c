@@ -10,11 +10,12 @@
 struct sleeper {
 	const char *name;
 	long wait_ns;
-	uint64_t off_ns;
+	// Below zero when the thread lost the CPU between its first looks at the two clocks.
+	int64_t off_ns;
 };
 
 static struct sleeper sleepers[2] = {{"brief", 10000, 0}, {"long", 100000000, 0}};
-static uint64_t goal_ns;
+static int64_t goal_ns;
 
 static uint64_t own_ns(void)
 {
@@ -39,7 +40,7 @@ APART void *sleep_in_steps(void *argument)
 	uint64_t begin = now_ns() - own_ns();
 	while (sleeper->off_ns < goal_ns) {
 		doze(sleeper);
-		sleeper->off_ns = now_ns() - own_ns() - begin;
+		sleeper->off_ns = (int64_t)(now_ns() - own_ns() - begin);
 	}
 	return argument;
 }
@@ -47,7 +48,7 @@ APART void *sleep_in_steps(void *argument)
 int main(int argc, char **argv)
 {
 	pthread_t threads[2];
-	goal_ns = end_ns(argc, argv) - now_ns();
+	goal_ns = (int64_t)(end_ns(argc, argv) - now_ns());
 	for (int index = 0; index < 2; index++)
 		pthread_create(&threads[index], NULL, sleep_in_steps, &sleepers[index]);
 	for (int index = 0; index < 2; index++)

@@ -210,3 +210,76 @@ impl<'a> Texts<'a> {
         text.map_or_else(|| "".into(), Arc::clone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use tempfile::TempDir;
+
+    use super::{Clip, HostRow, QualitySum, limits::HOST_GROUP_ROWS, read_hosts, write_hosts};
+    use crate::service::store::embedded::{
+        counters::{Counters, Feet},
+        flush::{no_column, sort_hosts},
+        part::{Kind, Part, PartFacts, Resolution, path_of},
+    };
+
+    /// A window of a host and signal at a second.
+    fn row(ts: u64, host: u64, signal: &str) -> HostRow {
+        HostRow {
+            ts,
+            last_ts: ts,
+            windows: 1,
+            host: format!("host-{host}").into(),
+            signal: signal.into(),
+            quality: QualitySum::default(),
+        }
+    }
+
+    #[test]
+    fn only_the_rows_of_a_time_and_signal_are_given() {
+        let moments = HOST_GROUP_ROWS as u64;
+        let at = |ts: u64| ["cpu", "offcpu"].map(|signal| [0, 1].map(|host| row(ts, host, signal)));
+        let mut rows: Vec<HostRow> = (0..moments).flat_map(at).flatten().collect();
+        sort_hosts(&mut rows);
+        let dir = TempDir::new().unwrap();
+        let facts = PartFacts {
+            name: "hosts.parquet".to_owned(),
+            kind: Kind::Hosts,
+            resolution: Resolution::Raw,
+            level: 0,
+            column: no_column(),
+            partition: 0,
+            ts_min: 0,
+            ts_max: moments,
+            rows: rows.len() as u64,
+            size_bytes: 0,
+        };
+        let path = path_of(dir.path(), facts.kind, &facts.name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_hosts((&mut File::create(&path).unwrap(), &path), 0, &rows).unwrap();
+        let part = Part::new(dir.path(), facts);
+        let foot = Feet::default().of(&part, &Counters::default()).unwrap();
+        assert_eq!(4, foot.metadata().num_row_groups());
+
+        let read = |start, end, signal| {
+            let mut rows = Vec::new();
+            let clip = Clip { start, end };
+            let each = &mut |row| rows.push(row);
+            read_hosts(&part, foot.clone(), (&clip, signal), each).unwrap();
+            rows
+        };
+        assert_eq!(rows, read(0, u64::MAX, None));
+        // A span on both sides of the border between two row groups.
+        let middle = moments / 2;
+        let expected = |signal: &'static str| {
+            (middle - 1..=middle).flat_map(move |ts| [row(ts, 0, signal), row(ts, 1, signal)])
+        };
+        let off_cpu: Vec<HostRow> = expected("offcpu").collect();
+        assert_eq!(off_cpu, read(middle - 1, middle + 1, Some("offcpu")));
+        let both: Vec<HostRow> = expected("cpu").chain(expected("offcpu")).collect();
+        assert_eq!(both, read(middle - 1, middle + 1, None));
+        assert!(read(0, u64::MAX, Some("alloc")).is_empty());
+        assert!(read(moments, u64::MAX, None).is_empty());
+    }
+}

@@ -119,6 +119,7 @@ impl Inner {
         let rows = (state.parts.iter()).filter(|part| part.facts.kind != Kind::Definitions);
         let oldest = rows.map(|part| part.facts.ts_min).min();
         let in_memory = (state.frozen.iter().chain(&state.active))
+            .filter(|chunk| !chunk.hosts.is_empty())
             .map(|chunk| chunk.ts_min)
             .min();
         let Some(oldest) = oldest.into_iter().chain(in_memory).min() else {
