@@ -25,11 +25,11 @@ use crate::command::is_command;
 /// How often each is measured, with a pause before and behind.
 const TURNS: usize = 3;
 /// Length of a pause, in which the program is left alone.
-const ALONE: Duration = Duration::from_secs(5);
+const ALONE: Duration = Duration::from_secs(4);
 /// Until a governor has done its work.
-const SETTLED: Duration = Duration::from_secs(10);
+const SETTLED: Duration = Duration::from_secs(8);
 /// How long the program is looked at then.
-const WATCHED: Duration = Duration::from_secs(8);
+const WATCHED: Duration = Duration::from_secs(6);
 /// Most that the usual budget may cost.
 const SLOWDOWN_MAX: f64 = 0.02;
 /// The library whose allocations bpftrace is told to watch.
@@ -204,8 +204,9 @@ pub(crate) fn measure(product: &Product<'_>) -> anyhow::Result<Table> {
             println!("without bpftrace, which is not installed");
             None
         };
-        table.row(cells(&kind, budget, free, peer));
-        println!("{} measured", kind.name);
+        let cells = cells(&kind, budget, free, peer);
+        println!("{}", cells.join("  "));
+        table.row(cells);
     }
     table.note(format!(
         "How much longer the same work takes while it is watched: wall clock, mean of {} s after {} s for \
