@@ -191,7 +191,7 @@ pub(crate) fn measure(product: &Product<'_>) -> anyhow::Result<Table> {
         "1 % budget",
         "no budget",
         "bpftrace",
-        "an event: us, bpftrace",
+        "ns an event: profiler, bpftrace",
         "promise",
     ];
     let mut table = Table::new("slowdown", "cargo xtask bench slowdown", &heads);
