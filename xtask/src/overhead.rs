@@ -1,6 +1,6 @@
 //! `cargo xtask overhead`: how much slower a CPU-bound load is while it is profiled.
 
-use std::{fs, ops::Range, path::PathBuf, thread, time::Duration};
+use std::{fs, ops::Range, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
@@ -93,7 +93,7 @@ fn start_load(product: &Product<'_>) -> anyhow::Result<(Load, Vec<PathBuf>)> {
 
 /// A pause, then a recording. Adds the share of a CPU that the sampling program took.
 fn turn(product: &Product<'_>, inside: &mut Vec<f64>) -> anyhow::Result<Turn> {
-    pause();
+    bench::pause(TURN);
     let output = product.file("overhead.json");
     let step = product
         .step(TURN)?
@@ -116,12 +116,6 @@ fn turn(product: &Product<'_>, inside: &mut Vec<f64>) -> anyhow::Result<Turn> {
         alone: span(pause_end.saturating_sub(nanoseconds(TURN)), TURN),
         sampled: span(start, window.duration),
     })
-}
-
-/// Leaves the load alone.
-#[expect(clippy::disallowed_methods, reason = "the pause is what is measured")]
-fn pause() {
-    thread::sleep(TURN);
 }
 
 /// A duration in whole nanoseconds.

@@ -27,8 +27,13 @@ mod slowdown;
 mod start;
 
 pub(crate) use self::{
-    document::write_into, load::Load, machine::cpus, measure::quantile, product::Product,
-    programs::build_c, table::Table,
+    document::write_into,
+    load::Load,
+    machine::cpus,
+    measure::{pause, quantile},
+    product::Product,
+    programs::build_c,
+    table::Table,
 };
 
 use anyhow::Context as _;

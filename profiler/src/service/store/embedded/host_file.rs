@@ -125,7 +125,8 @@ pub(super) fn read_hosts(
             });
         };
         let is_wanted = |place: &usize| {
-            let is_signal = |signal| columns.signal.get(*place) == Some(signal);
+            let known = columns.signal.get(*place).map(|text| &**text);
+            let is_signal = |signal| known == Some(signal);
             clip.has(columns.moment(*place)) && signal.is_none_or(is_signal)
         };
         let wanted = (0..batch.num_rows()).filter(is_wanted);
@@ -199,15 +200,13 @@ impl<'a> Texts<'a> {
     }
 
     /// The text of a row.
-    fn get(&self, place: usize) -> Option<&str> {
-        let text = self.column.key(place).and_then(|key| self.texts.get(key));
-        text.map(|text| &**text)
+    fn get(&self, place: usize) -> Option<&Arc<str>> {
+        self.column.key(place).and_then(|key| self.texts.get(key))
     }
 
     /// The same to keep; empty when the row has none.
     fn shared(&self, place: usize) -> Arc<str> {
-        let text = self.column.key(place).and_then(|key| self.texts.get(key));
-        text.map_or_else(|| "".into(), Arc::clone)
+        self.get(place).map_or_else(|| "".into(), Arc::clone)
     }
 }
 
